@@ -1,1 +1,21 @@
 //! core
+pub mod allocate;
+pub mod api;
+pub mod attest;
+pub mod certificate;
+pub mod crypto;
+pub mod enrollment;
+pub mod error;
+pub mod event;
+pub mod hub;
+pub mod id;
+pub mod instance;
+pub mod json;
+mod provisioner;
+pub mod registration;
+mod session;
+pub mod store;
+pub mod tenant;
+pub mod time;
+pub mod trace;
+pub mod twin;

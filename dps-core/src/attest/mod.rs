@@ -1,0 +1,188 @@
+//! Whether a caller is who it says.
+
+mod sas;
+mod symmetric;
+pub(crate) mod x509;
+
+use std::fmt::Debug;
+
+use rustls_pki_types::CertificateDer;
+
+pub use self::sas::{MAX_TOKEN_BYTES, SasError, SasToken};
+pub use self::symmetric::derive_device_key;
+use crate::certificate::Certificate;
+use crate::crypto::Crypto;
+use crate::enrollment::{Attestation, X509Attestation};
+use crate::hub::DeviceAuth;
+use crate::id::{IdScope, RegistrationId};
+use crate::store::BoxError;
+use crate::time::Timestamp;
+
+/// What a caller shows, as received. Nothing of it is believed yet.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// A certificate chain, leaf first. The handshake has proved that the caller holds the leaf's
+    /// key, and nothing else.
+    X509 {
+        /// 1 to [`MAX_CHAIN`] certificates.
+        chain: Vec<CertificateDer<'static>>,
+    },
+    /// A shared access signature.
+    Sas {
+        /// The text, with its `SharedAccessSignature` prefix.
+        token: String,
+    },
+}
+
+impl Debug for Evidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::X509 { chain } => write!(f, "X509({} certificates)", chain.len()),
+            Self::Sas { .. } => f.write_str("Sas(..)"),
+        }
+    }
+}
+
+/// The longest chain that is looked at. Our choice.
+pub const MAX_CHAIN: usize = 8;
+
+/// One question to a verifier.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AttestRequest<'a> {
+    /// The tenant.
+    pub scope: &'a IdScope,
+    /// Who the caller says it is.
+    pub registration: &'a RegistrationId,
+    /// What it shows.
+    pub evidence: &'a Evidence,
+    /// The chain of `evidence`, parsed; empty for other evidence.
+    pub chain: &'a [Certificate],
+    /// What the enrollment asks for, with names of certificates resolved.
+    pub attestation: &'a Attestation,
+    /// Whether the enrollment is a group.
+    pub group: bool,
+    /// The verified certificates of the instance: where a group's chain may end.
+    pub anchors: &'a [Certificate],
+    /// Changes with every change of the instance, its groups or certificates; what is remembered
+    /// of earlier questions must not outlive it.
+    pub epoch: u64,
+    /// With which primitives.
+    pub crypto: &'a Crypto,
+    /// The moment to judge by.
+    pub now: Timestamp,
+}
+
+/// How the device will sign in to its hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignIn {
+    /// As it did here.
+    Known(DeviceAuth),
+}
+
+/// Proof that a verifier ran. Only [`Attested::assertion`] makes one, so its origins can be searched
+/// for.
+#[derive(Clone, Debug)]
+pub struct Attested {
+    sign_in: SignIn,
+}
+
+impl Attested {
+    /// Claims that the caller has proven itself. For verifiers only.
+    #[must_use]
+    pub const fn assertion(sign_in: SignIn) -> Self {
+        Self { sign_in }
+    }
+
+    /// How the device will sign in to its hub.
+    #[must_use]
+    pub const fn sign_in(&self) -> &SignIn {
+        &self.sign_in
+    }
+}
+
+/// A verifier's answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The caller is who it says.
+    Attested(Attested),
+    /// The caller has to answer this first.
+    Challenge {
+        /// What is sent to the caller.
+        authentication_key: Vec<u8>,
+    },
+}
+
+/// Why a caller is not believed. The caller is not told; operators are.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttestError {
+    /// The evidence belongs to somebody else.
+    #[error("the evidence does not match the enrollment: {because}")]
+    Mismatch {
+        /// What differs, without secrets.
+        because: &'static str,
+    },
+    /// The evidence was good once, or will be.
+    #[error("the evidence is outside its validity period: {because}")]
+    Expired {
+        /// What is outside its time.
+        because: &'static str,
+    },
+    /// The evidence cannot be read.
+    #[error("the evidence cannot be read")]
+    Malformed(#[source] BoxError),
+}
+
+impl AttestError {
+    pub(crate) const fn mismatch(because: &'static str) -> Self {
+        Self::Mismatch { because }
+    }
+    pub(crate) const fn expired(because: &'static str) -> Self {
+        Self::Expired { because }
+    }
+}
+
+/// Judges evidence against an enrollment.
+///
+/// A trait, although the wire knows only so many mechanisms, because vendors add to them:
+/// revocation lists, hardware that holds a group's keys, a stricter profile of certificates.
+pub trait AttestationVerifier: Debug + Send + Sync + 'static {
+    /// Judges one caller. Must not wait.
+    ///
+    /// # Errors
+    /// [`AttestError`] says why the caller is not believed.
+    fn verify(&self, request: &AttestRequest<'_>) -> Result<Verdict, AttestError>;
+}
+
+/// The mechanisms of the service: X.509 and symmetric keys.
+#[derive(Debug, Default)]
+pub struct Mechanisms {
+    issuers: x509::KnownIssuers,
+}
+
+impl AttestationVerifier for Mechanisms {
+    fn verify(&self, request: &AttestRequest<'_>) -> Result<Verdict, AttestError> {
+        let auth = match (request.attestation, request.evidence) {
+            (Attestation::SymmetricKey { primary, secondary }, Evidence::Sas { token }) => {
+                symmetric::verify(request, token, primary, secondary)
+            }
+            (Attestation::X509(X509Attestation::Leaf(slots)), Evidence::X509 { .. }) => {
+                x509::verify_leaf(request, slots)
+            }
+            (Attestation::X509(X509Attestation::Signing(slots)), Evidence::X509 { .. }) => {
+                x509::verify_group(request, slots, &self.issuers)
+            }
+            (Attestation::X509(X509Attestation::CaReferences(_)), _) => Err(AttestError::mismatch(
+                "the certificates it names are not there",
+            )),
+            _ => Err(AttestError::mismatch(
+                "the enrollment asks for another kind of evidence",
+            )),
+        }?;
+        Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth))))
+    }
+}

@@ -1,0 +1,240 @@
+//! What callers are told: the one table from our reasons to status, code and text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::TrackingId;
+
+/// Why a request was not done. Each reason has one status, one code and one default text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The request cannot be understood.
+    Malformed,
+    /// The request names no `api-version`.
+    NoApiVersion,
+    /// The caller is not who it says, or nobody we know; the two are not told apart.
+    Unauthorized,
+    /// There is no such path.
+    NoSuchPath,
+    /// The device is proven but has never registered.
+    RegistrationNotFound,
+    /// The device is proven, but the operation is not its last one.
+    OperationNotFound,
+    /// The path is known, the method is not.
+    MethodNotAllowed,
+    /// The request took too long to arrive.
+    RequestTimeout,
+    /// The body is larger than is taken.
+    TooLarge,
+    /// The body is not JSON by its own account.
+    UnsupportedMediaType,
+    /// Too many requests; come back later.
+    Throttled,
+    /// Our own fault.
+    Internal,
+    /// Something we need does not answer; come back later.
+    Unavailable,
+}
+
+impl Reason {
+    /// HTTP status; over MQTT the status in the topic.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// Six digits: the status, and three of detail.
+    ///
+    /// # Source
+    /// Observed answers of the service: 400004, 401002, 404202, 404203, and 429001, 500001 from the
+    /// error list it shares with IoT Hub (`ErrorCode.cs` of the C# service SDK). The rest follow the
+    /// same pattern and are ours.
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        self.row().1
+    }
+
+    /// What is said when there is nothing more exact to say.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        self.row().2
+    }
+
+    const fn row(self) -> (u16, u32, &'static str) {
+        match self {
+            Self::Malformed => (400, 400_004, "Bad request"),
+            Self::NoApiVersion => (400, 400_001, "The query parameter api-version is missing"),
+            Self::Unauthorized => (401, 401_002, "Unauthorized"),
+            Self::NoSuchPath => (404, 404_000, "There is nothing at this path"),
+            Self::RegistrationNotFound => (404, 404_202, "The device has not registered"),
+            Self::OperationNotFound => (404, 404_203, "There is no such operation"),
+            Self::MethodNotAllowed => (405, 405_000, "The method is not allowed here"),
+            Self::RequestTimeout => (408, 408_000, "The request took too long to arrive"),
+            Self::TooLarge => (413, 413_000, "The body is too large"),
+            Self::UnsupportedMediaType => (415, 415_000, "The body has to be application/json"),
+            Self::Throttled => (429, 429_001, "Too many requests"),
+            Self::Internal => (500, 500_001, "Internal error"),
+            Self::Unavailable => (503, 503_000, "The service is not available right now"),
+        }
+    }
+}
+
+/// An error as a caller is told it. Holds no secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceError {
+    reason: Reason,
+    message: Cow<'static, str>,
+    detail: Option<&'static str>,
+    retry_after: Option<Duration>,
+    tracking: Option<TrackingId>,
+}
+
+impl ServiceError {
+    /// An error with the text of its reason.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        let message = Cow::Borrowed(reason.text());
+        Self {
+            reason,
+            message,
+            detail: None,
+            retry_after: None,
+            tracking: None,
+        }
+    }
+
+    /// Says something more exact than the reason's own text.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// Adds a short stable word, told as `info.reason`. For callers who have proven themselves only.
+    #[must_use]
+    pub const fn with_detail(mut self, detail: &'static str) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// Asks the caller to wait; whole seconds are sent.
+    #[must_use]
+    pub const fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// Names the attempt.
+    #[must_use]
+    pub const fn with_tracking(mut self, tracking: TrackingId) -> Self {
+        self.tracking = Some(tracking);
+        self
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The word for `info.reason`, if the caller may know more.
+    #[must_use]
+    pub const fn detail(&self) -> Option<&'static str> {
+        self.detail
+    }
+
+    /// How long to wait before asking again.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Which attempt this was.
+    #[must_use]
+    pub const fn tracking(&self) -> Option<TrackingId> {
+        self.tracking
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.reason.code())
+    }
+}
+impl std::error::Error for ServiceError {}
+
+/// Why an operation ended without a hub. Stored with it, and told to the device at each poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Six digits, as in [`Reason::code`], or a hub's own.
+    pub code: u32,
+    /// One sentence for people.
+    pub message: Arc<str>,
+}
+
+impl Failure {
+    /// The allocation hook refused, failed for good, or answered what cannot be used.
+    ///
+    /// # Source
+    /// 400207 to 400209: *Tutorial: use custom allocation policies*.
+    pub const CUSTOM_ALLOCATION: u32 = 400_207;
+    /// The allocation hook named no hub.
+    pub const NO_HUB_NAMED: u32 = 400_208;
+    /// The allocation hook did not let us in.
+    pub const HOOK_UNAUTHORIZED: u32 = 400_209;
+    /// No hub is left to choose from. The number is ours.
+    pub const NO_CANDIDATE: u32 = 404_000;
+    /// A hub kept asking to be called again until the time was up. The number is ours.
+    pub const HUB_UNAVAILABLE: u32 = 503_000;
+
+    /// A failure with this code and text.
+    #[must_use]
+    pub fn new(code: u32, message: impl Into<Arc<str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_begins_with_its_status() {
+        use Reason::*;
+        for reason in [
+            Malformed,
+            NoApiVersion,
+            Unauthorized,
+            NoSuchPath,
+            RegistrationNotFound,
+            OperationNotFound,
+            MethodNotAllowed,
+            RequestTimeout,
+            TooLarge,
+            UnsupportedMediaType,
+            Throttled,
+            Internal,
+            Unavailable,
+        ] {
+            assert_eq!(u32::from(reason.status()), reason.code() / 1000);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Where everything is kept: three methods over versioned records.
+//!
+//! Typing, keys and secondary records live once above this trait, so a back end is one ordered map
+//! and knows nothing of enrollments. What it owes is written at [`Store`] and run by the suite
+//! `dps_testkit::store`.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::id::IdScope;
+
+/// Any error of a plug-in, kept as a source.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Unit of atomicity and of placement.
+///
+/// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard {
+    /// Whose records these are.
+    pub scope: IdScope,
+    /// Which part of them.
+    pub slot: u16,
+}
+
+/// Kinds of records. The numbers are part of the stored format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Table {
+    /// The instance itself, and the epoch of its configuration.
+    Instance = 0,
+    /// Certificates of the instance.
+    Certificate = 1,
+    /// Enrollment groups.
+    Group = 2,
+    /// Individual enrollments.
+    Enrollment = 3,
+    /// Registrations, each with its last operation.
+    Registration = 4,
+    /// Which registrations came through which group.
+    Member = 5,
+    /// What must be remembered of a challenge.
+    Challenge = 6,
+    /// Places that devices have left and that must still be cleaned.
+    Leaving = 7,
+    /// Counts for quotas.
+    Tally = 8,
+}
+
+/// Names one record. `id` is unique in (scope, table) by itself and folded to lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Where the record lives.
+    pub shard: Shard,
+    /// Its kind.
+    pub table: Table,
+    /// Its name within scope and kind.
+    pub id: Arc<str>,
+}
+
+/// Given to a record by the store at each commit; never repeats within a shard, not even after a
+/// delete. Larger does not mean later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u64);
+
+/// A value as stored. At most 1 MiB.
+#[derive(Clone, Debug)]
+pub struct Versioned {
+    /// The commit that wrote it.
+    pub version: Version,
+    /// The bytes that were put.
+    pub value: Bytes,
+}
+
+/// What must be true of a record for a commit to take hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing is asked.
+    Any,
+    /// There is no such record.
+    Absent,
+    /// The record is there and has this version.
+    Exactly(Version),
+}
+
+/// What a commit does to a record.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The record becomes this.
+    Put(Bytes),
+    /// The record goes; one that is not there is no error.
+    Delete,
+    /// Nothing: only the expectation matters.
+    Keep,
+}
+
+/// One record's part in a commit.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Kind of the record.
+    pub table: Table,
+    /// Its name.
+    pub id: Arc<str>,
+    /// What must be true of it.
+    pub expect: Expect,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// Asks for one page of a table.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Whose records.
+    pub scope: IdScope,
+    /// Which kind, over all slots.
+    pub table: Table,
+    /// Only ids that begin with this; empty for all.
+    pub prefix: Arc<str>,
+    /// Only ids after this one.
+    pub after: Option<Arc<str>>,
+    /// At most so many records; 1 to 1000.
+    pub limit: u32,
+}
+
+/// A page, ids ascending by bytes. The last id is where the next page goes on.
+#[derive(Debug)]
+pub struct Page {
+    /// Id and value of each record.
+    pub records: Vec<(Arc<str>, Versioned)>,
+    /// Whether records follow after the last.
+    pub more: bool,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Nothing was written. Read again and decide again.
+    #[error("{table:?} record {id} is not at the expected version")]
+    Conflict {
+        /// Kind of the record whose expectation did not hold; the first such, if several.
+        table: Table,
+        /// Its name.
+        id: Arc<str>,
+    },
+    /// Whether the commit took hold is unknown. Try again later.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// A stored value cannot be read back. Trying again will not help.
+    #[error("a stored value cannot be read back")]
+    Corrupt(#[source] BoxError),
+}
+
+/// A store of versioned records.
+///
+/// # Contract
+/// - `commit` does all of its writes or none, and is durable when it returns.
+/// - All expectations of a commit hold at one moment between call and return. Two commits that put
+///   or delete the same record never both succeed on the same expectation.
+/// - A `get_many` that begins after a commit returned sees that commit.
+/// - `scan` returns each record that was there throughout exactly once, ids ascending by bytes.
+/// - Scopes never see each other.
+///
+/// A commit names a record at most once. Futures may be dropped at any point: a dropped commit has
+/// happened or not, as with [`StoreError::Unavailable`].
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// One result per key, in the order of `keys`; keys may span shards and scopes.
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError>;
+
+    /// All of `writes` or none, within one shard. Every record put takes the returned version.
+    async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError>;
+
+    /// Up to `limit` records of one table of one scope, after `after`.
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        (**self).get_many(keys).await
+    }
+    async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
+        (**self).commit(shard, writes).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        (**self).scan(scan).await
+    }
+}
