@@ -7,4 +7,5 @@
 //! everything with the process, and trust whoever calls them.
 
 pub mod clock;
+pub mod crash;
 pub mod hubs;
