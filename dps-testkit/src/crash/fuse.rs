@@ -52,7 +52,8 @@ impl fmt::Debug for Fuse {
 impl Fuse {
     /// Begins to count anew, and dies at the `nth` effect, counted from 1.
     pub(super) fn arm(&self, nth: usize, when: When) {
-        *self.0.lock() = State { at: Some((nth, when)), yields: self.0.lock().yields, ..State::default() };
+        let mut state = self.0.lock();
+        *state = State { at: Some((nth, when)), yields: state.yields, ..State::default() };
     }
 
     /// Lives from now on.
