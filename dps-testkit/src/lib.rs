@@ -8,10 +8,13 @@
 //! * [`crash`]: dies at every effect of an assembly, and looks where the device is.
 //! * [`clock`]: a clock that is set by hand.
 //! * [`run`]: drives futures without a runtime.
+//! * [`certs`]: CAs, devices and servers with certificates.
+//! * [`sas`]: tokens as the device SDKs make them.
 //!
 //! Nothing here needs an asynchronous runtime, and nothing here is for production: fakes forget
 //! everything with the process, and trust whoever calls them.
 
+pub mod certs;
 pub mod clock;
 pub mod crash;
 mod fleet;
@@ -19,6 +22,7 @@ pub mod hook;
 pub mod hub;
 pub mod hubs;
 pub mod run;
+pub mod sas;
 pub mod scripted;
 pub mod sim;
 pub mod store;
