@@ -123,7 +123,6 @@ impl Tasks {
     }
 
     /// Runs `connection` to its end, or to the end of a drain.
-    #[allow(dead_code, reason = "the listener's")]
     pub(crate) fn spawn_connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let ended = self.0.ended.clone();
         self.0.connections.spawn(async move {
