@@ -16,6 +16,7 @@ mod failure_limit;
 mod limits;
 mod listener;
 mod logging;
+pub mod device_json;
 mod peer;
 mod prefix;
 mod protocol;
