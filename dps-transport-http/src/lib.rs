@@ -1,0 +1,3 @@
+//! The HTTPS front of an embeddable device provisioning service.
+
+pub mod service;
