@@ -1,0 +1,10 @@
+//! What implementors and integrators of the device provisioning service run on their own plug-ins.
+//!
+//! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
+//! * [`clock`]: a clock that is set by hand.
+//!
+//! Nothing here needs an asynchronous runtime, and nothing here is for production: fakes forget
+//! everything with the process, and trust whoever calls them.
+
+pub mod clock;
+pub mod hubs;
