@@ -1,0 +1,9 @@
+//! What the device transports share: accepting connections, TLS, limits, and draining.
+
+mod peer;
+mod protocol;
+mod tasks;
+
+pub use self::peer::Peer;
+pub use self::protocol::{ByteStream, Protocol, Timeouts};
+pub use self::tasks::{Drained, Tasks, settle};
