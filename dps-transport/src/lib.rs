@@ -1,5 +1,6 @@
 //! What the device transports share: accepting connections, TLS, limits, and draining.
 
+pub mod device_json;
 mod peer;
 mod protocol;
 mod tasks;
