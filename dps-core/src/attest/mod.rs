@@ -74,6 +74,33 @@ pub struct AttestRequest<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> AttestRequest<'a> {
+    /// A question about an individual enrollment, without a chain. The fields are public: set what
+    /// differs.
+    #[must_use]
+    pub const fn new(
+        scope: &'a IdScope,
+        registration: &'a RegistrationId,
+        evidence: &'a Evidence,
+        attestation: &'a Attestation,
+        crypto: &'a Crypto,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            scope,
+            registration,
+            evidence,
+            chain: &[],
+            attestation,
+            group: false,
+            anchors: &[],
+            epoch: 0,
+            crypto,
+            now,
+        }
+    }
+}
+
 /// How the device will sign in to its hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -185,4 +212,17 @@ impl AttestationVerifier for Mechanisms {
         }?;
         Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth))))
     }
+}
+
+/// For tests that check no signature of a certificate.
+#[cfg(test)]
+pub(crate) fn no_crypto() -> Crypto {
+    #[derive(Debug)]
+    struct NotRandom;
+    impl crate::crypto::SecureRandom for NotRandom {
+        fn fill(&self, _: &mut [u8]) -> Result<(), crate::crypto::CryptoError> {
+            Err(crate::crypto::CryptoError)
+        }
+    }
+    Crypto::new(&[], &NotRandom)
 }
