@@ -113,26 +113,24 @@ pub enum Authentication {
 /// Dropping it is what a crash does: a later poll takes it up. Whoever runs it may therefore give up
 /// on it at any time, and should after [`Work::LEASE`], when somebody else may take it up.
 #[must_use = "send the reply, then run this"]
-pub struct Work(Pin<Box<dyn Future<Output = DeviceResponse> + Send + 'static>>);
+pub struct Work(Pin<Box<dyn Future<Output = Reply> + Send + 'static>>);
 
 impl Work {
     /// How long an operation is left to whoever took it up. Our choice.
     pub const LEASE: Duration = Duration::from_secs(30);
 
     /// Wraps a future that can be dropped at any point.
-    pub fn new(future: impl Future<Output = DeviceResponse> + Send + 'static) -> Self {
+    pub fn new(future: impl Future<Output = Reply> + Send + 'static) -> Self {
         Self(Box::pin(future))
     }
 }
 
 impl Future for Work {
-    type Output = DeviceResponse;
+    type Output = Reply;
 
-    /// Goes as far as it can now; ends with what a poll would be told.
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<DeviceResponse> {
+    /// Ends with what a poll would be told, and with what is owed even then, such as cleaning the
+    /// place that the device has left.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Reply> {
         self.0.as_mut().poll(cx)
     }
 }
@@ -148,7 +146,7 @@ impl Debug for Work {
 pub struct Reply {
     /// What is true now.
     pub response: DeviceResponse,
-    /// What is still owed; its output is a newer answer to the same request.
+    /// What is still owed; its output is a newer reply to the same request.
     pub work: Option<Work>,
 }
 

@@ -61,7 +61,7 @@ pub enum Subject {
 }
 
 /// How a device proves itself. Never shows keys in `Debug`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Attestation {
     /// By a certificate.
@@ -76,7 +76,7 @@ pub enum Attestation {
 }
 
 /// Which certificates count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum X509Attestation {
     /// The device's own certificate is one of these. Individual enrollments only.
     Leaf(Slots<Certificate>),
@@ -160,4 +160,15 @@ impl ReprovisionPolicy {
         update_hub: false,
         migrate_data: false,
     };
+}
+
+impl Enrollment {
+    /// The group's id; `None` for an individual enrollment.
+    #[must_use]
+    pub const fn group(&self) -> Option<&GroupId> {
+        match &self.subject {
+            Subject::Individual { .. } => None,
+            Subject::Group { id } => Some(id),
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! core
+mod accept;
+pub mod admin;
 pub mod allocate;
 pub mod api;
 pub mod attest;
@@ -11,11 +13,18 @@ pub mod hub;
 pub mod id;
 pub mod instance;
 pub mod json;
+mod matching;
 mod provisioner;
+mod record;
 pub mod registration;
 mod session;
+mod snapshot;
 pub mod store;
 pub mod tenant;
 pub mod time;
 pub mod trace;
 pub mod twin;
+
+pub use provisioner::{
+    CALL_DEADLINE, ConfigError, Provisioner, ProvisionerBuilder, Sweep, SweepError,
+};

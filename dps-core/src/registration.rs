@@ -99,8 +99,10 @@ pub struct Operation {
     pub id: OperationId,
     /// How far it is.
     pub phase: Phase,
-    /// When it began. It ends after a bounded time, whatever hubs and hooks say.
+    /// When it began.
     pub started: Timestamp,
+    /// When its phase began. A phase ends after a bounded time, whatever hubs and hooks say.
+    pub since: Timestamp,
     /// Nobody takes it up before this: a lease while someone is at it, or a delay that was asked for.
     pub resume_at: Timestamp,
     /// How often it was taken up.

@@ -3,6 +3,7 @@
 //! Typed, bounded, without secrets. The serde form of [`Step`] is part of the stored format: a
 //! registration keeps the trace of its last attempt. Steps may be added; a name once stored stays.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ pub enum Step {
     NoSuchScope,
     NoEvidence,
     BadChain {
-        because: Arc<str>,
+        because: Cow<'static, str>,
     },
     NoIndividual,
     NoGroup,
@@ -97,11 +98,11 @@ pub enum Step {
     },
     NotBelieved {
         entry: Entry,
-        because: Arc<str>,
+        because: Cow<'static, str>,
     },
     Believed {
         entry: Entry,
-        by: Arc<str>,
+        by: Cow<'static, str>,
     },
     EntryDisabled {
         entry: Entry,
@@ -135,7 +136,7 @@ pub enum Step {
     NoCandidate,
     Candidates {
         count: u32,
-        policy: Arc<str>,
+        policy: Cow<'static, str>,
     },
     ChosenByScore {
         hub: Arc<str>,
@@ -152,7 +153,7 @@ pub enum Step {
         hub: Arc<str>,
     },
     CannotChoose {
-        because: Arc<str>,
+        because: Cow<'static, str>,
     },
     HookAsked,
     HookChose {
@@ -162,7 +163,7 @@ pub enum Step {
         seconds: u64,
     },
     HookFailed {
-        because: Arc<str>,
+        because: Cow<'static, str>,
     },
     Stays {
         hub: Arc<str>,

@@ -1,0 +1,290 @@
+//! What operators do: instances, enrollments, registrations.
+//!
+//! Every change of an instance, its certificates or its groups rewrites the epoch of the scope in
+//! the same commit, so it counts from the next request on every node.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
+use crate::id::{GroupId, IdScope, RegistrationId};
+use crate::instance::{Instance, MAX_HUBS};
+use crate::record::{
+    DeviceKeys, configuration, decode_enrollment, decode_registration, encode_certificate,
+    encode_enrollment, encode_instance, epoch_key, instance_key,
+};
+use crate::registration::Registration;
+use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
+
+/// Changes and reads what one tenant has set up.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    store: Arc<dyn Store>,
+    scope: IdScope,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// It makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Admin {
+    /// Works on the records of `scope` in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, scope: IdScope) -> Self {
+        Self { store, scope }
+    }
+
+    /// Makes or replaces the instance, with its certificates.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for more than 50 hubs, or a hub or certificate name that stands twice.
+    pub async fn put_instance(&self, instance: &Instance) -> Result<(), AdminError> {
+        check_instance(instance)?;
+        let mut writes = vec![Write {
+            table: Table::Instance,
+            id: instance_key(&self.scope).id,
+            expect: Expect::Any,
+            change: Change::Put(encode_instance(instance)?),
+        }];
+        for name in self.certificate_ids().await? {
+            let kept = instance
+                .certificates
+                .iter()
+                .any(|c| c.name.eq_ignore_ascii_case(&name));
+            if !kept {
+                let (expect, change) = (Expect::Any, Change::Delete);
+                writes.push(Write {
+                    table: Table::Certificate,
+                    id: name,
+                    expect,
+                    change,
+                });
+            }
+        }
+        for entry in &instance.certificates {
+            let id = entry.name.to_ascii_lowercase().into();
+            let (expect, change) = (Expect::Any, Change::Put(encode_certificate(entry)?));
+            writes.push(Write {
+                table: Table::Certificate,
+                id,
+                expect,
+                change,
+            });
+        }
+        self.configure(writes).await
+    }
+
+    /// Makes or replaces an individual enrollment.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for a group, or for an attestation that only groups can have.
+    pub async fn put_enrollment(&self, entry: &Enrollment) -> Result<(), AdminError> {
+        let Subject::Individual { registration, .. } = &entry.subject else {
+            return Err(AdminError::Invalid(
+                "a group is not an individual enrollment",
+            ));
+        };
+        check_attestation(entry)?;
+        let keys = DeviceKeys::new(&self.scope, registration);
+        let change = Change::Put(encode_enrollment(entry)?);
+        let write = keys.write(Table::Enrollment, Expect::Any, change);
+        self.store.commit(&keys.shard, &[write]).await?;
+        Ok(())
+    }
+
+    /// Makes or replaces an enrollment group.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for an individual enrollment, or for an attestation that only those
+    /// can have.
+    pub async fn put_group(&self, entry: &Enrollment) -> Result<(), AdminError> {
+        let Subject::Group { id } = &entry.subject else {
+            return Err(AdminError::Invalid(
+                "an individual enrollment is not a group",
+            ));
+        };
+        check_attestation(entry)?;
+        let change = Change::Put(encode_enrollment(entry)?);
+        let id = Arc::clone(id.folded());
+        self.configure(vec![Write {
+            table: Table::Group,
+            id,
+            expect: Expect::Any,
+            change,
+        }])
+        .await
+    }
+
+    /// Removes an individual enrollment. Its registration and its hub are left alone.
+    ///
+    /// # Errors
+    /// [`AdminError::Store`].
+    pub async fn delete_enrollment(&self, id: &RegistrationId) -> Result<(), AdminError> {
+        let keys = DeviceKeys::new(&self.scope, id);
+        let write = keys.write(Table::Enrollment, Expect::Any, Change::Delete);
+        self.store.commit(&keys.shard, &[write]).await?;
+        Ok(())
+    }
+
+    /// Removes an enrollment group. Registrations that came through it are left alone.
+    ///
+    /// # Errors
+    /// [`AdminError::Store`].
+    pub async fn delete_group(&self, id: &GroupId) -> Result<(), AdminError> {
+        let id = Arc::clone(id.folded());
+        let (expect, change) = (Expect::Any, Change::Delete);
+        self.configure(vec![Write {
+            table: Table::Group,
+            id,
+            expect,
+            change,
+        }])
+        .await
+    }
+
+    /// An individual enrollment; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`AdminError::Store`].
+    pub async fn enrollment(&self, id: &RegistrationId) -> Result<Option<Enrollment>, AdminError> {
+        let stored = self
+            .read(DeviceKeys::new(&self.scope, id).key(Table::Enrollment))
+            .await?;
+        Ok(stored
+            .map(|stored| decode_enrollment(&stored.value))
+            .transpose()?)
+    }
+
+    /// What is known of a device; `None` if it has never registered.
+    ///
+    /// # Errors
+    /// [`AdminError::Store`].
+    pub async fn registration(
+        &self,
+        id: &RegistrationId,
+    ) -> Result<Option<Registration>, AdminError> {
+        let stored = self
+            .read(DeviceKeys::new(&self.scope, id).key(Table::Registration))
+            .await?;
+        Ok(stored
+            .map(|stored| decode_registration(&stored.value))
+            .transpose()?)
+    }
+
+    /// Forgets where a device is. Its hub is left alone; its next registration is a first one.
+    ///
+    /// # Errors
+    /// [`AdminError::Store`].
+    pub async fn delete_registration(&self, id: &RegistrationId) -> Result<(), AdminError> {
+        let keys = DeviceKeys::new(&self.scope, id);
+        let Some(stored) = self.read(keys.key(Table::Registration)).await? else {
+            return Ok(());
+        };
+        let expect = Expect::Exactly(stored.version);
+        let mut writes = vec![keys.write(Table::Registration, expect, Change::Delete)];
+        if let Some(group) = decode_registration(&stored.value)?.owner.group {
+            let (expect, change) = (Expect::Any, Change::Delete);
+            writes.push(Write {
+                table: Table::Member,
+                id: keys.member_id(&group),
+                expect,
+                change,
+            });
+        }
+        self.store.commit(&keys.shard, &writes).await?;
+        Ok(())
+    }
+
+    async fn read(&self, key: Key) -> Result<Option<Versioned>, StoreError> {
+        Ok(self
+            .store
+            .get_many(&[key])
+            .await?
+            .into_iter()
+            .next()
+            .flatten())
+    }
+
+    async fn certificate_ids(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        let (scope, table) = (self.scope.clone(), Table::Certificate);
+        let scan = Scan {
+            scope,
+            table,
+            prefix: "".into(),
+            after: None,
+            limit: 1000,
+        };
+        Ok(self
+            .store
+            .scan(&scan)
+            .await?
+            .records
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// Commits a change of configuration, and that there was one.
+    async fn configure(&self, mut writes: Vec<Write>) -> Result<(), AdminError> {
+        writes.push(Write {
+            table: Table::Instance,
+            id: epoch_key(&self.scope).id,
+            expect: Expect::Any,
+            change: Change::Put(Bytes::new()),
+        });
+        self.store
+            .commit(&configuration(&self.scope), &writes)
+            .await?;
+        Ok(())
+    }
+}
+
+fn check_instance(instance: &Instance) -> Result<(), AdminError> {
+    let hubs = &instance.hubs;
+    if hubs.len() > MAX_HUBS {
+        return Err(AdminError::Invalid("an instance links at most 50 hubs"));
+    }
+    let twice = hubs
+        .iter()
+        .enumerate()
+        .any(|(n, hub)| hubs.iter().take(n).any(|h| h.name == hub.name));
+    if twice {
+        return Err(AdminError::Invalid("an instance links each hub once"));
+    }
+    let all = &instance.certificates;
+    let twice = all.iter().enumerate().any(|(n, entry)| {
+        all.iter()
+            .take(n)
+            .any(|e| e.name.eq_ignore_ascii_case(&entry.name))
+    });
+    if twice {
+        return Err(AdminError::Invalid(
+            "two certificates of an instance have the same name",
+        ));
+    }
+    Ok(())
+}
+
+fn check_attestation(entry: &Enrollment) -> Result<(), AdminError> {
+    match (&entry.attestation, entry.group().is_some()) {
+        (Attestation::X509(X509Attestation::Leaf(_)), true) => Err(AdminError::Invalid(
+            "a group is attested by signing certificates, not by leaves",
+        )),
+        (Attestation::X509(X509Attestation::Signing(_)), false) => Err(AdminError::Invalid(
+            "an individual enrollment is attested by its leaf, not by signing certificates",
+        )),
+        (Attestation::X509(X509Attestation::CaReferences(_)), false) => Err(AdminError::Invalid(
+            "an individual enrollment cannot refer to certificates of the instance",
+        )),
+        _ => Ok(()),
+    }
+}

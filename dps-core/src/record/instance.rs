@@ -1,0 +1,98 @@
+//! The instance and its certificates.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
+
+use super::{Base64, corrupt, decode, encode};
+use crate::allocate::Policy;
+use crate::certificate::Certificate;
+use crate::id::{HubName, SecretBytes};
+use crate::instance::{CaCertificate, Instance, LinkedHub};
+use crate::store::StoreError;
+
+#[derive(Serialize, Deserialize)]
+struct Stored<'a> {
+    host: Cow<'a, str>,
+    policy: Cow<'a, str>,
+    hubs: Vec<StoredHub<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredHub<'a> {
+    name: Cow<'a, str>,
+    location: Cow<'a, str>,
+    weight: u32,
+    in_policy: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<Base64<Cow<'a, [u8]>>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCertificate<'a> {
+    name: Cow<'a, str>,
+    der: Base64<Cow<'a, [u8]>>,
+    verified: bool,
+}
+
+/// Without its certificates, which are records of their own.
+pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> {
+    let hubs = instance.hubs.iter().map(|hub| StoredHub {
+        name: hub.name.as_str().into(),
+        location: (*hub.location).into(),
+        weight: hub.weight,
+        in_policy: hub.in_policy,
+        credential: hub
+            .credential
+            .as_ref()
+            .map(|secret| Base64(Cow::Borrowed(secret.expose()))),
+    });
+    encode(&Stored {
+        host: (*instance.service_host).into(),
+        policy: instance.policy.word().into(),
+        hubs: hubs.collect(),
+    })
+}
+
+/// Without its certificates.
+pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
+    let stored: Stored<'static> = decode(value)?;
+    let hubs = stored.hubs.into_iter().map(|hub| {
+        Ok(LinkedHub {
+            name: HubName::parse(&hub.name).map_err(corrupt)?,
+            location: Arc::from(&*hub.location),
+            weight: hub.weight,
+            in_policy: hub.in_policy,
+            credential: hub
+                .credential
+                .map(|secret| SecretBytes::new(secret.0.into_owned())),
+        })
+    });
+    Ok(Instance {
+        service_host: Arc::from(&*stored.host),
+        policy: Policy::parse(&stored.policy).ok_or_else(|| corrupt("unknown policy"))?,
+        hubs: hubs.collect::<Result<_, StoreError>>()?,
+        certificates: Vec::new(),
+    })
+}
+
+pub(crate) fn encode_certificate(entry: &CaCertificate) -> Result<Bytes, StoreError> {
+    encode(&StoredCertificate {
+        name: (*entry.name).into(),
+        der: Base64(Cow::Borrowed(entry.certificate.der().as_ref())),
+        verified: entry.verified,
+    })
+}
+
+pub(crate) fn decode_certificate(value: &[u8]) -> Result<CaCertificate, StoreError> {
+    let stored: StoredCertificate<'static> = decode(value)?;
+    let der = CertificateDer::from(stored.der.0.into_owned());
+    Ok(CaCertificate {
+        name: Arc::from(&*stored.name),
+        certificate: Certificate::parse(&der).map_err(corrupt)?,
+        verified: stored.verified,
+    })
+}

@@ -1,0 +1,199 @@
+//! Stored shapes: what records look like, where they live, and how they are read back.
+//!
+//! Domain types are free to change; these are not. Values are JSON with short names: readable by
+//! whoever has to look into a store one night, and open for members to be added. Tests freeze a
+//! sample of each kind; a change that cannot read yesterday's record fails there.
+
+mod enrollment;
+mod instance;
+mod place;
+mod registration;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+pub(crate) use self::enrollment::{decode_enrollment, encode_enrollment};
+pub(crate) use self::instance::{
+    decode_certificate, decode_instance, encode_certificate, encode_instance,
+};
+pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
+pub(crate) use self::registration::{decode_registration, encode_registration};
+use crate::hub::Place;
+use crate::id::{GroupId, IdScope, RegistrationId};
+use crate::store::{BoxError, Change, Expect, Key, Shard, StoreError, Table, Write};
+use crate::twin::Twin;
+
+/// Slots that devices are spread over; part of the stored format.
+const SLOTS: u8 = 64;
+
+/// A value may be so large; stores need not take more.
+pub(crate) const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// Where the configuration of a scope lives.
+pub(crate) fn configuration(scope: &IdScope) -> Shard {
+    Shard {
+        scope: scope.clone(),
+        slot: 0,
+    }
+}
+
+/// The record that changes with every change of the configuration.
+pub(crate) fn epoch_key(scope: &IdScope) -> Key {
+    Key {
+        shard: configuration(scope),
+        table: Table::Instance,
+        id: "epoch".into(),
+    }
+}
+
+/// The instance itself.
+pub(crate) fn instance_key(scope: &IdScope) -> Key {
+    Key {
+        shard: configuration(scope),
+        table: Table::Instance,
+        id: "instance".into(),
+    }
+}
+
+/// Where the records of one device live. All in one shard, so that they commit together.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceKeys {
+    pub(crate) shard: Shard,
+    id: Arc<str>,
+}
+
+impl DeviceKeys {
+    pub(crate) fn new(scope: &IdScope, registration: &RegistrationId) -> Self {
+        Self::of_folded(scope, Arc::clone(registration.folded()))
+    }
+
+    /// From an id that is in lower case already.
+    pub(crate) fn of_folded(scope: &IdScope, id: Arc<str>) -> Self {
+        let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
+        let slot = 1 + u16::from(digest[0] % SLOTS);
+        Self {
+            shard: Shard {
+                scope: scope.clone(),
+                slot,
+            },
+            id,
+        }
+    }
+
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn key(&self, table: Table) -> Key {
+        Key {
+            shard: self.shard.clone(),
+            table,
+            id: Arc::clone(&self.id),
+        }
+    }
+
+    pub(crate) fn write(&self, table: Table, expect: Expect, change: Change) -> Write {
+        Write {
+            table,
+            id: Arc::clone(&self.id),
+            expect,
+            change,
+        }
+    }
+
+    /// The record of a place that this device has left.
+    pub(crate) fn leaving_id(&self, place: &Place) -> Arc<str> {
+        format!("{}/{}/{}", self.id, place.hub.folded(), place.device).into()
+    }
+
+    /// The record that lists this device with a group.
+    pub(crate) fn member_id(&self, group: &GroupId) -> Arc<str> {
+        format!("{}/{}", group.folded(), self.id).into()
+    }
+}
+
+fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
+    let encoded = serde_json::to_vec(value).map_err(|e| StoreError::Corrupt(e.into()))?;
+    if encoded.len() > MAX_VALUE_BYTES {
+        return Err(StoreError::Corrupt(
+            "a record would be larger than 1 MiB".into(),
+        ));
+    }
+    Ok(encoded.into())
+}
+
+fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value).map_err(|e| corrupt(e))
+}
+
+fn corrupt(error: impl Into<BoxError>) -> StoreError {
+    StoreError::Corrupt(error.into())
+}
+
+/// Bytes as base64 text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Base64<T>(T);
+
+impl<T: AsRef<[u8]>> Serialize for Base64<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de, T: TryFrom<Vec<u8>>> Deserialize<'de> for Base64<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        T::try_from(bytes)
+            .map(Self)
+            .map_err(|_| D::Error::custom("wrong number of bytes"))
+    }
+}
+
+/// A twin; objects that are empty are left out.
+#[derive(Serialize, Deserialize)]
+struct StoredTwin<'a> {
+    #[serde(default, skip_serializing_if = "is_empty")]
+    tags: Cow<'a, Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    desired: Cow<'a, Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    reported: Cow<'a, Map<String, Value>>,
+}
+
+fn is_empty(map: &Map<String, Value>) -> bool {
+    map.is_empty()
+}
+
+impl<'a> StoredTwin<'a> {
+    fn of(twin: &'a Twin) -> Self {
+        Self {
+            tags: Cow::Borrowed(&twin.tags),
+            desired: Cow::Borrowed(&twin.desired),
+            reported: Cow::Borrowed(&twin.reported),
+        }
+    }
+
+    fn into_twin(self) -> Twin {
+        Twin {
+            tags: self.tags.into_owned(),
+            desired: self.desired.into_owned(),
+            reported: self.reported.into_owned(),
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;
