@@ -123,7 +123,6 @@ impl Tasks {
     }
 
     /// Runs `connection` to its end, or to the end of a drain.
-    #[allow(dead_code, reason = "the listener's")]
     pub(crate) fn spawn_connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let ended = self.0.ended.clone();
         self.0.connections.spawn(async move {
@@ -131,15 +130,29 @@ impl Tasks {
         });
     }
 
-    /// Runs `work` to its end, for at most [`Work::LEASE`], whatever becomes of the caller.
+    /// Runs `work` to its end, and whatever is still owed after it; for at most [`Work::LEASE`] each.
     ///
-    /// Returns `None` if there is no room for it; it is dropped then.
+    /// Returns whether there is room for it; it is dropped otherwise, as a crash would.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn run(&self, work: Work) -> bool {
+        self.spawn(work).is_some()
+    }
+
     fn spawn(&self, work: Work) -> Option<JoinHandle<Option<DeviceResponse>>> {
-        let room = Room::take(&self.0)?;
+        let Some(room) = Room::take(&self.0) else {
+            tracing::warn!("too much work in flight: left to a later poll");
+            return None;
+        };
+        let this = self.clone();
         Some(self.0.work.spawn(async move {
             let bounded = tokio::time::timeout(Work::LEASE, work);
-            let done = room.0.ended.run_until_cancelled(bounded).await;
-            done.and_then(Result::ok)
+            let ended = this.0.ended.run_until_cancelled(bounded).await;
+            drop(room);
+            let Reply { response, work } = ended.and_then(Result::ok)?;
+            work.map(|owed| this.run(owed));
+            Some(response)
         }))
     }
 }
@@ -183,7 +196,8 @@ impl Drop for Room {
 /// Runs the work of `reply` to its end in any case, and waits for it up to `grace`.
 ///
 /// What is done by then is the answer; otherwise `reply.response` is. This is the one place where
-/// "assigning" may become "assigned" at once.
+/// "assigning" may become "assigned" at once. What is owed even after the answer, such as cleaning
+/// the place that the device has left, is run and never waited for.
 ///
 /// * `grace`: zero means that the work is never waited for, however soon it is done: every
 ///   registration takes two steps.
@@ -196,33 +210,37 @@ pub async fn settle(tasks: &Tasks, reply: Reply, grace: Duration) -> DeviceRespo
     let Some(mut work) = work else {
         return response;
     };
-    match poll_once(&mut work) {
-        Ok(Poll::Ready(done)) if !grace.is_zero() => return done,
-        Ok(Poll::Ready(_)) | Err(Panicked) => return response,
-        Ok(Poll::Pending) => {}
-    }
-    let Some(running) = tasks.spawn(work) else {
-        tracing::warn!("too much work in flight: left to a later poll");
-        return response;
+    let running = match poll_once(&mut work) {
+        Some(Poll::Ready(newer)) => {
+            newer.work.map(|owed| tasks.run(owed));
+            return if grace.is_zero() {
+                response
+            } else {
+                newer.response
+            };
+        }
+        Some(Poll::Pending) => tasks.spawn(work),
+        None => None,
     };
-    if grace.is_zero() {
-        return response;
-    }
-    match tokio::time::timeout(grace, running).await {
-        Ok(Ok(Some(done))) => done,
-        // It takes longer, gave up, or panicked: what was true before is true still.
-        Ok(Ok(None) | Err(_)) | Err(_) => response,
+    match running {
+        Some(running) if !grace.is_zero() => match tokio::time::timeout(grace, running).await {
+            Ok(Ok(Some(newer))) => newer,
+            // It takes longer, gave up, or panicked: what was true before is true still.
+            Ok(Ok(None) | Err(_)) | Err(_) => response,
+        },
+        _ => response,
     }
 }
 
-struct Panicked;
-
+/// Returns `None` if the work panicked; it is not to be polled again.
+///
 /// Nobody is woken for what happens before the next poll: that follows at once, in a task.
-fn poll_once(work: &mut Work) -> Result<Poll<DeviceResponse>, Panicked> {
+fn poll_once(work: &mut Work) -> Option<Poll<Reply>> {
     let mut context = Context::from_waker(Waker::noop());
-    // Work that has panicked is dropped unpolled.
-    catch_unwind(AssertUnwindSafe(|| Pin::new(work).poll(&mut context))).map_err(|_| {
+    // Whatever the panic left half done is dropped unseen.
+    let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(work).poll(&mut context)));
+    if polled.is_err() {
         tracing::error!("work panicked; a later poll takes the operation up");
-        Panicked
-    })
+    }
+    polled.ok()
 }
