@@ -71,7 +71,7 @@ impl Authority {
     /// # Errors
     /// As [`Authority::root`].
     pub fn device(&self, registration: &str) -> Result<Identity, rcgen::Error> {
-        self.issue(leaf(registration, ExtendedKeyUsagePurpose::ClientAuth)?)
+        self.issue(&leaf(registration, ExtendedKeyUsagePurpose::ClientAuth)?)
     }
 
     /// A certificate for a server of this host name.
@@ -81,10 +81,10 @@ impl Authority {
     pub fn server(&self, host: &str) -> Result<Identity, rcgen::Error> {
         let mut params = CertificateParams::new([host.to_owned()])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params)
+        self.issue(&params)
     }
 
-    fn issue(&self, params: CertificateParams) -> Result<Identity, rcgen::Error> {
+    fn issue(&self, params: &CertificateParams) -> Result<Identity, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut chain = vec![params.signed_by(&key, &self.issuer)?.der().clone()];
         chain.extend(self.above.iter().cloned());

@@ -188,17 +188,17 @@ fn each_complaint_names_the_key() {
         (
             "server.pem",
             "server.key",
-            "certificate: server.key: holds no certificate in PEM",
+            "certificate: server.key: there is no certificate in the chain (no \"BEGIN CERTIFICATE\" section)",
         ),
         (
             "server.key",
             "server.pem",
-            "private_key: server.pem: holds no private key in PEM",
+            "private_key: server.pem: there is no private key (no \"BEGIN PRIVATE KEY\" section)",
         ),
         (
             "[listen]",
             "grace_ms = 60000\n[listen]",
-            "grace_ms: must be at most 20000",
+            "grace_ms: must be at most 5000",
         ),
         (
             "0ne00000001",

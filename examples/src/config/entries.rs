@@ -131,9 +131,12 @@ impl Reading<'_> {
 /// Refuses what could never assign a device here.
 fn fits(instance: &Instance, entry: &Enrollment) -> Result<(), (&'static str, String)> {
     if let Attestation::X509(X509Attestation::CaReferences(names)) = &entry.attestation
-        && let Some(name) = names
-            .iter()
-            .find(|name| !instance.certificates.iter().any(|own| own.name == **name))
+        && let Some(name) = names.iter().find(|name| {
+            !instance
+                .certificates
+                .iter()
+                .any(|own| own.name.eq_ignore_ascii_case(name))
+        })
     {
         let what = format!("the instance has no certificate named {name}");
         return Err(("attestation.x509.caReferences", what));
@@ -185,7 +188,7 @@ fn files(context: &Context<'_>, key: &str, written: &Path) -> Result<Vec<PathBuf
         return Ok(vec![path]);
     }
     let complaint = |what: String| context.complaint(key, format!("{}: {what}", written.display()));
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let listing = std::fs::read_dir(folder).map_err(|error| complaint(error.to_string()))?;
     let mut found = Vec::new();
     for item in listing {

@@ -20,18 +20,16 @@ use dps_core::enrollment::Enrollment;
 use dps_core::id::{HubName, IdScope};
 use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS};
 use dps_core::time::Timestamp;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use dps_transport::ServerTls;
 
-/// The longest grace time, in milliseconds: devices give up on a request after a minute or less.
-const MAX_GRACE_MS: u64 = 20_000;
+/// The longest grace time, in milliseconds: well below the ten seconds after which an answer is 503.
+const MAX_GRACE_MS: u64 = 5_000;
 
 /// A configuration that has been read and checked.
 #[derive(Debug)]
 pub struct Config {
-    /// The server's certificate, and what issued it.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// The key of the first certificate.
-    pub key: PrivateKeyDer<'static>,
+    /// The server's certificate and key.
+    pub tls: ServerTls,
     /// How long an answer waits for the work behind it; zero for never.
     pub grace: Duration,
     /// Where HTTPS listens.
@@ -107,8 +105,7 @@ impl Config {
             return Err(context.complaint("instance", "there has to be at least one"));
         }
         let mut config = Self {
-            chain: pem::chain(&context, "certificate", &file.certificate)?,
-            key: pem::private_key(&context, "private_key", &file.private_key)?,
+            tls: pem::server(&context, &file.certificate, &file.private_key)?,
             grace: Duration::from_millis(grace_ms),
             https: file.listen.https,
             instances: Vec::new(),
@@ -146,7 +143,10 @@ impl Context<'_> {
 
     /// A path as written, seen from the configuration.
     fn beside(&self, written: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(written)
+        self.path
+            .parent()
+            .unwrap_or_else(|| Path::new(""))
+            .join(written)
     }
 
     fn instance(
@@ -220,7 +220,10 @@ impl Context<'_> {
             if table.name.is_empty() {
                 return Err(self.complaint(at("name"), "the name is empty"));
             }
-            if found.iter().any(|other| *other.name == *table.name) {
+            if found
+                .iter()
+                .any(|other| other.name.eq_ignore_ascii_case(&table.name))
+            {
                 let what = format!("{} is the name of another certificate", table.name);
                 return Err(self.complaint(at("name"), what));
             }

@@ -3,43 +3,44 @@
 use std::path::Path;
 
 use dps_core::certificate::Certificate;
+use dps_transport::{ServerTls, TlsError, TlsProvider};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Complaint, Context};
 
-pub(super) fn chain(
+/// The server's certificate and key, which have to belong together.
+pub(super) fn server(
     context: &Context<'_>,
-    key: &str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, Complaint> {
-    let bytes = read(context, key, path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) => Err(about(context, key, path, "holds no certificate in PEM")),
-        Err(error) => Err(about(context, key, path, error)),
-    }
+    certificate: &Path,
+    private_key: &Path,
+) -> Result<ServerTls, Complaint> {
+    let chain = read(context, "certificate", certificate)?;
+    let key = read(context, "private_key", private_key)?;
+    ServerTls::from_pem(&TlsProvider::aws_lc(), &chain, &key).map_err(|error| {
+        let (name, path) = match error {
+            TlsError::NoCertificate | TlsError::ChainPem(_) | TlsError::Certificate(_) => {
+                ("certificate", certificate)
+            }
+            _ => ("private_key", private_key),
+        };
+        about(context, name, path, error)
+    })
 }
 
-pub(super) fn private_key(
-    context: &Context<'_>,
-    key: &str,
-    path: &Path,
-) -> Result<PrivateKeyDer<'static>, Complaint> {
-    let bytes = read(context, key, path)?;
-    PrivateKeyDer::from_pem_slice(&bytes)
-        .map_err(|_| about(context, key, path, "holds no private key in PEM"))
-}
-
+/// The one certificate in a file.
 pub(super) fn certificate(
     context: &Context<'_>,
     key: &str,
     path: &Path,
 ) -> Result<Certificate, Complaint> {
-    let chain = chain(context, key, path)?;
-    let [der] = chain.as_slice() else {
-        return Err(about(context, key, path, "holds more than one certificate"));
+    let bytes = read(context, key, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let found = found.map_err(|error| about(context, key, path, error))?;
+    let der = match found.as_slice() {
+        [] => return Err(about(context, key, path, "holds no certificate in PEM")),
+        [der] => der,
+        _ => return Err(about(context, key, path, "holds more than one certificate")),
     };
     Certificate::parse(der).map_err(|error| about(context, key, path, error))
 }
