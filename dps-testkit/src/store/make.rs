@@ -121,6 +121,12 @@ pub(super) async fn ids(store: &dyn Store, mut ask: Scan) -> Vec<String> {
             page.records.len() <= ask.limit as usize,
             "a page has at most its limit"
         );
+        if let (Some(after), Some((first, _))) = (&ask.after, page.records.first()) {
+            assert!(
+                first > after,
+                "a page begins after {after:?}, not at {first:?}"
+            );
+        }
         ids.extend(page.records.iter().map(|(id, _)| id.to_string()));
         if !page.more {
             return ids;

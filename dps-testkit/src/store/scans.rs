@@ -153,6 +153,7 @@ pub async fn paging_under_inserts_and_deletes_gives_what_stays_exactly_once(stor
     let mut ask = asking("moving", TABLE, 7);
     let mut seen = Vec::new();
     for round in 0.. {
+        assert!(round < 1000, "pages must come to an end");
         let page = store.scan(&ask).await.expect("scans must succeed");
         seen.extend(page.records.iter().map(|(id, _)| id.to_string()));
         if !page.more {
