@@ -19,6 +19,7 @@ mod limits;
 mod parked;
 mod reply;
 mod request_id;
+pub mod service;
 mod transport;
 
 pub use self::limits::Limits;

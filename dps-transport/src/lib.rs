@@ -12,6 +12,7 @@
     )
 )]
 
+pub mod device_json;
 mod failure_limit;
 mod limits;
 mod listener;
