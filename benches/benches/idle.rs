@@ -1,0 +1,112 @@
+//! Connections that are held and do nothing: memory of the server for each.
+//!
+//! `cargo bench --bench idle`; the comparison with nginx is left out where nginx is not installed.
+//! Needs as many open files as connections; `ulimit -Hn` says how many there may be.
+
+#![allow(clippy::future_not_send, reason = "the client is one thread")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::io;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use dps_benches::client::{Visit, Visits, handshake, handshake_as};
+use dps_benches::idle::{Held, Memory, hold};
+use dps_benches::server::{Nginx, NginxTls, Spawned, hyper, tight};
+use dps_benches::{Bench, bench_main, table};
+use tokio::task::LocalSet;
+
+/// Bytes in the body of every answer: what a device is sent when it is assigned.
+const BODY: usize = 600;
+
+fn main() {
+    bench_main(
+        &[("tight", tight::serve), ("hyper", hyper::serve)],
+        async |bench, set| {
+            let nginx = Nginx::find()
+                .inspect_err(|missing| println!("{missing}"))
+                .ok();
+            let devices = devices(bench);
+            let mut found = Vec::new();
+            for (request, after) in [(false, "after the handshake"), (true, "after one request")] {
+                let one = async |name: &str, server: &Spawned| -> io::Result<Memory> {
+                    held(
+                        bench,
+                        set,
+                        &format!("{name}, {after}"),
+                        server,
+                        &devices,
+                        request,
+                    )
+                    .await
+                };
+                let tight = bench.start("tight", &[("mutual", "true"), ("keep", "true")])?;
+                found.push(one("tight rustls", &tight).await?);
+                drop(tight);
+                let hyper = bench.start("hyper", &[("mutual", "true")])?;
+                found.push(one("hyper", &hyper).await?);
+                drop(hyper);
+                if let Some(nginx) = &nginx {
+                    let tls = NginxTls {
+                        mutual: true,
+                        aes128: true,
+                    };
+                    let name = format!("nginx {}", nginx.version());
+                    found.push(one(&name, &nginx.start(bench, tls, BODY)?).await?);
+                }
+            }
+            table::title(
+                "Resident memory of the server for each idle TLS 1.3 connection with a client certificate",
+                "Fixed: X25519, AES-128-GCM-SHA256, P-256 leaf and intermediate, another leaf for each \
+             connection;\na fresh process for each row; memory of the kernel is not in it.",
+            );
+            table::memory(&found);
+            Ok(())
+        },
+    )
+}
+
+async fn held(
+    bench: &Bench,
+    set: &LocalSet,
+    label: &str,
+    server: &Spawned,
+    devices: &Visits,
+    request: bool,
+) -> io::Result<Memory> {
+    let step = if bench.quick() { 40 } else { 1000 };
+    hold(
+        set,
+        label,
+        server,
+        devices,
+        b"",
+        Held {
+            step,
+            steps: 5,
+            request,
+        },
+    )
+    .await
+}
+
+/// Devices with a certificate each.
+fn devices(bench: &Bench) -> Visits {
+    let plain = handshake(None, false);
+    let count = if bench.quick() { 200 } else { 5000 };
+    let visits: Vec<_> = (0..count)
+        .map(|n| {
+            let name = format!("device-{n:06}");
+            let tls = handshake_as(&plain, bench.pki().device(&name));
+            let body = format!(r#"{{"registrationId":"{name}"}}"#);
+            let request = Bytes::from(format!(
+                "PUT /0ne00000000/registrations/{name}/register?api-version=2021-06-01 HTTP/1.1\r\n\
+                 host: localhost\r\ncontent-type: application/json; charset=utf-8\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            ));
+            Visit { tls, request }
+        })
+        .collect();
+    Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
+}
