@@ -1,18 +1,17 @@
 //! Connections that are held and do nothing: memory of the server for each.
 //!
 //! `cargo bench --bench idle`; the comparison with nginx is left out where nginx is not installed.
-//! Needs as many open files as connections; `ulimit -Hn` says how many there may be.
+//! Holds 5,000 connections, or as many as `ulimit -Hn` allows.
 
 #![allow(clippy::future_not_send, reason = "the client is one thread")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::io;
-use std::rc::Rc;
 
-use bytes::Bytes;
-use dps_benches::client::{Visit, Visits, handshake, handshake_as};
+use dps_benches::client::Visits;
 use dps_benches::idle::{Held, Memory, hold};
 use dps_benches::server::{Nginx, NginxTls, Spawned, hyper, tight};
+use dps_benches::visits::with_certificates;
 use dps_benches::{Bench, bench_main, table};
 use tokio::task::LocalSet;
 
@@ -26,7 +25,8 @@ fn main() {
             let nginx = Nginx::find()
                 .inspect_err(|missing| println!("{missing}"))
                 .ok();
-            let devices = devices(bench);
+            let count = Held::possible(bench.quick(), true).count();
+            let devices = with_certificates(bench, count, false, false);
             let mut found = Vec::new();
             for (request, after) in [(false, "after the handshake"), (true, "after one request")] {
                 let one = async |name: &str, server: &Spawned| -> io::Result<Memory> {
@@ -88,25 +88,4 @@ async fn held(
         },
     )
     .await
-}
-
-/// Devices with a certificate each.
-fn devices(bench: &Bench) -> Visits {
-    let plain = handshake(None, false);
-    let count = if bench.quick() { 200 } else { 5000 };
-    let visits: Vec<_> = (0..count)
-        .map(|n| {
-            let name = format!("device-{n:06}");
-            let tls = handshake_as(&plain, bench.pki().device(&name));
-            let body = format!(r#"{{"registrationId":"{name}"}}"#);
-            let request = Bytes::from(format!(
-                "PUT /0ne00000000/registrations/{name}/register?api-version=2021-06-01 HTTP/1.1\r\n\
-                 host: localhost\r\ncontent-type: application/json; charset=utf-8\r\n\
-                 content-length: {}\r\n\r\n{body}",
-                body.len()
-            ));
-            Visit { tls, request }
-        })
-        .collect();
-    Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
 }

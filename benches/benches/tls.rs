@@ -8,10 +8,10 @@
 use std::io;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use dps_benches::client::{Load, Unit, Visit, Visits, handshake, handshake_as};
+use dps_benches::client::{Load, Unit, Visits};
 use dps_benches::measure::{Contestant, alternate};
 use dps_benches::server::{Nginx, NginxTls, Spawned, hyper, tight};
+use dps_benches::visits::{unsigned_token, with_certificates, with_tokens};
 use dps_benches::{Bench, bench_main, table};
 use tokio::task::LocalSet;
 
@@ -35,7 +35,9 @@ fn main() {
 }
 
 async fn with_certificate(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) -> io::Result<()> {
-    let devices = devices(bench, false);
+    let count = if bench.quick() { 200 } else { 20_000 };
+    let devices = with_certificates(bench, count, false, true);
+    let post_quantum = with_certificates(bench, count, true, true);
     let mutual = ("mutual", "true");
     let tight = bench.start("tight", &[mutual])?;
     let mut all = vec![
@@ -45,11 +47,7 @@ async fn with_certificate(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) 
             &bench.start("hyper", &[mutual])?,
             &devices,
         ),
-        connection(
-            "tight, post-quantum key exchange",
-            &tight,
-            &self::devices(bench, true),
-        ),
+        connection("tight, post-quantum key exchange", &tight, &post_quantum),
     ];
     if let Some(nginx) = nginx {
         for (aes128, suite) in [(true, "AES-128"), (false, "AES-256")] {
@@ -79,7 +77,7 @@ async fn without_certificate(
     set: &LocalSet,
     nginx: Option<&Nginx>,
 ) -> io::Result<()> {
-    let devices = keys(true);
+    let devices = with_tokens(10_000, true, unsigned_token);
     let mut all = vec![
         connection(
             "tight rustls, constant answer",
@@ -114,7 +112,7 @@ async fn without_certificate(
 }
 
 async fn kept_open(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) -> io::Result<()> {
-    let devices = keys(false);
+    let devices = with_tokens(10_000, false, unsigned_token);
     let mut all = vec![
         request(
             "hyper, constant answer",
@@ -176,46 +174,4 @@ fn contestant(label: &str, server: &Rc<Spawned>, visits: &Visits, unit: Unit) ->
         server,
         load,
     }
-}
-
-/// Devices with a certificate each, who come again when all had their turn.
-fn devices(bench: &Bench, post_quantum: bool) -> Visits {
-    let count = if bench.quick() { 200 } else { 20_000 };
-    let plain = handshake(None, post_quantum);
-    let visits: Vec<_> = (0..count)
-        .map(|n| {
-            let name = format!("device-{n:06}");
-            let tls = handshake_as(&plain, bench.pki().device(&name));
-            Visit {
-                tls,
-                request: register(&name, "", true),
-            }
-        })
-        .collect();
-    Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
-}
-
-/// Devices with a key each: the token stands in a header.
-fn keys(close: bool) -> Visits {
-    let tls = handshake(None, false);
-    let token = "authorization: SharedAccessSignature sr=0ne00000000%2Fregistrations%2Fdevice-000000\
-                 &sig=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D&se=4102444800&skn=registration\r\n";
-    let request = register("device-000000", token, close);
-    Rc::new(move |_| Visit {
-        tls: std::sync::Arc::clone(&tls),
-        request: request.clone(),
-    })
-}
-
-/// A register request as the Azure SDKs send it.
-fn register(id: &str, header: &str, close: bool) -> Bytes {
-    let body = format!(r#"{{"registrationId":"{id}"}}"#);
-    let connection = if close { "close" } else { "keep-alive" };
-    let length = body.len();
-    Bytes::from(format!(
-        "PUT /0ne00000000/registrations/{id}/register?api-version=2021-06-01 HTTP/1.1\r\n\
-         host: localhost\r\nuser-agent: bench\r\naccept: application/json\r\n\
-         content-type: application/json; charset=utf-8\r\nconnection: {connection}\r\n{header}\
-         content-length: {length}\r\n\r\n{body}"
-    ))
 }

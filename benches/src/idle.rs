@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::{self, Visits};
-use crate::process::{cpu_time, resident_bytes};
+use crate::process::{cpu_time, open_files_limit, resident_bytes};
 use crate::server::Spawned;
 
 /// How many connections to hold.
@@ -21,6 +21,25 @@ pub struct Held {
     pub steps: u64,
     /// One request on each, answered, before it rests; otherwise the handshake alone.
     pub request: bool,
+}
+
+impl Held {
+    /// As many connections as both ends may have open, 5,000 at most; 200 if `quick`.
+    pub fn possible(quick: bool, request: bool) -> Self {
+        /// What a process has open besides its connections.
+        const OTHERS: u64 = 100;
+        let most = open_files_limit().saturating_sub(OTHERS).min(5000);
+        Self {
+            step: if quick { 40 } else { most / 5 },
+            steps: 5,
+            request,
+        }
+    }
+
+    /// How many connections that are in all.
+    pub fn count(&self) -> u64 {
+        self.step * self.steps
+    }
 }
 
 /// What a server's memory did.

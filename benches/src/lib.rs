@@ -8,7 +8,7 @@
 //! * [`bench_main`] is the `main` of a benchmark: it starts the roles, pins, and cleans up.
 //! * [`server`] holds the servers to compare with: the tightest rustls server we know how to write,
 //!   hyper over rustls with a constant answer, and the nginx of the distribution.
-//! * [`client`] is the load, [`measure`] and [`idle`] are the two experiments, [`table`] prints.
+//! * [`visits`] says who comes, [`client`] is the load, [`measure`] and [`idle`] are the two experiments, [`table`] prints.
 //!
 //! With `--quick`, or `DPS_BENCH_QUICK=1`, or without the `--bench` that Cargo passes, everything runs
 //! once and briefly: that proves that the benchmark works, and its figures mean nothing.
@@ -31,5 +31,6 @@ pub mod process;
 mod run;
 pub mod server;
 pub mod table;
+pub mod visits;
 
 pub use run::{Bench, bench_main};

@@ -36,6 +36,16 @@ pub fn resident_bytes(pid: u32) -> u64 {
         .sum()
 }
 
+/// How many files and connections this process may have open.
+pub fn open_files_limit() -> u64 {
+    let text = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    soft.unwrap_or(u64::MAX)
+}
+
 /// `pid` and all its descendants, at this moment.
 fn family(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];

@@ -1,5 +1,6 @@
 //! The nginx of the distribution, answering a constant: what a device would meet elsewhere.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,6 +14,7 @@ use crate::pki::PkiFiles;
 /// An nginx that is installed.
 #[derive(Clone, Debug)]
 pub struct Nginx {
+    program: &'static str,
     version: String,
 }
 
@@ -31,14 +33,18 @@ impl Nginx {
     /// # Errors
     /// A sentence for the reader that says what is missing.
     pub fn find() -> Result<Self, String> {
-        let output = Command::new("nginx").arg("-v").output().map_err(|_| {
+        // Debian keeps it where only root looks.
+        let found = ["nginx", "/usr/sbin/nginx"]
+            .into_iter()
+            .find_map(|program| Some((program, Command::new(program).arg("-v").output().ok()?)));
+        let (program, output) = found.ok_or_else(|| {
             "nginx is not installed (Debian, Ubuntu: apt-get install nginx-light); \
              the comparison with it is left out"
                 .to_owned()
         })?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let version = text.trim().rsplit('/').next().unwrap_or("?").to_owned();
-        Ok(Self { version })
+        Ok(Self { program, version })
     }
 
     /// Its version, as in `1.22.1`.
@@ -61,14 +67,12 @@ impl Nginx {
             &file,
             configuration(&folder, bench.pki().files(), tls, body, port),
         )?;
-        let mut command = bench.on_server_cpu("nginx");
-        command
-            .arg("-p")
-            .arg(&folder)
-            .arg("-c")
-            .arg(&file)
-            .args(["-e", "stderr"]);
-        Spawned::foreign(command, port)
+        let command = [self.program, "-e", "stderr", "-p"].map(OsStr::new);
+        let command = [
+            &command[..],
+            &[folder.as_os_str(), OsStr::new("-c"), file.as_os_str()],
+        ];
+        Spawned::foreign(bench.on_server_cpu("sh"), &command.concat(), port)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A server process as the benchmark sees it.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -7,6 +8,9 @@ use std::time::{Duration, Instant};
 
 /// What a role prints, followed by its port, once it accepts connections.
 pub(super) const LISTENING: &str = "listening on 127.0.0.1:";
+
+/// Runs a server until stdin closes, which it does when the benchmark ends, however that comes about.
+const WATCHED: &str = r#""$@" & server=$!; cat >/dev/null; kill "$server"; wait "$server""#;
 
 /// A server process; it ends when this value is dropped, or when the benchmark itself ends.
 #[derive(Debug)]
@@ -34,8 +38,12 @@ impl Spawned {
     }
 
     /// Starts a foreign server that was told to listen on `port`, and waits until it does.
-    pub(crate) fn foreign(mut command: Command, port: u16) -> io::Result<Self> {
-        let child = command.stdin(Stdio::null()).spawn()?;
+    ///
+    /// * `shell`: a command that runs `sh`.
+    /// * `server`: the server's own command line; it is to stay in the foreground.
+    pub(crate) fn foreign(mut shell: Command, server: &[&OsStr], port: u16) -> io::Result<Self> {
+        shell.args(["-c", WATCHED, "sh"]).args(server);
+        let child = shell.stdin(Stdio::piped()).spawn()?;
         let mut spawned = Self { child, port };
         let patience = Instant::now() + Duration::from_secs(5);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
@@ -63,13 +71,7 @@ impl Spawned {
 
 impl Drop for Spawned {
     fn drop(&mut self) {
-        // A role ends by itself when its stdin closes. nginx needs the signal that lets it end its
-        // worker too, which `Child::kill` does not send.
-        if self.child.stdin.take().is_none() {
-            let _ = Command::new("kill")
-                .args(["-TERM", &self.child.id().to_string()])
-                .status();
-        }
+        drop(self.child.stdin.take());
         let patience = Instant::now() + Duration::from_secs(2);
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > patience {
