@@ -74,18 +74,6 @@ async fn held(
     devices: &Visits,
     request: bool,
 ) -> io::Result<Memory> {
-    let step = if bench.quick() { 40 } else { 1000 };
-    hold(
-        set,
-        label,
-        server,
-        devices,
-        b"",
-        Held {
-            step,
-            steps: 5,
-            request,
-        },
-    )
-    .await
+    let connections = Held::possible(bench.quick(), request);
+    hold(set, label, server, devices, b"", connections).await
 }
