@@ -58,7 +58,8 @@ async function runMode(mode) {
     outcomes.set(each.name, { each, verdict, complaints, exchanges });
   };
 
-  const server = await Server.start(binary, await world.configure(mode));
+  const config = await world.configure(mode);
+  const server = await Server.start(binary, config).catch((error) => fail(error.message));
   await eachAtOnce(on.filter(({ kind }) => kind === 'accepted'), async (each) => {
     const outcome = await device(each);
     keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
