@@ -268,7 +268,12 @@ pub struct RegistrationState {
 }
 
 impl RegistrationState {
-    pub(crate) fn of(record: &Registration, version: Version, spelled: &RegistrationId) -> Self {
+    /// What is told of `record`.
+    ///
+    /// * `version`: the one the record was read or written at.
+    /// * `spelled`: the device's name as the caller wrote it, which is how it is echoed.
+    #[must_use]
+    pub fn of(record: &Registration, version: Version, spelled: &RegistrationId) -> Self {
         let status = record.operation.status();
         let assigned = status == Status::Assigned;
         Self {

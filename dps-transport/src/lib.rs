@@ -12,10 +12,12 @@
     )
 )]
 
+pub mod device_json;
 mod failure_limit;
 mod limits;
 mod listener;
 mod logging;
+pub mod device_json;
 mod peer;
 mod prefix;
 mod protocol;

@@ -1,0 +1,265 @@
+//! Random histories against a model.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dps_core::store::{Change, Expect, Scan, Store, StoreError, Table, Version, Write};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::Fixture;
+use super::make::{asking, key, put, read_many, shard, write};
+
+/// One step; names are small numbers, so that steps meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(u8, Vec<Part>),
+    Read(Vec<u8>),
+    Scan {
+        member: bool,
+        prefix: &'static str,
+        after: Option<u8>,
+        limit: u32,
+    },
+}
+
+/// One record's part in a commit.
+#[derive(Clone, Debug)]
+struct Part {
+    nth: u8,
+    expect: Hope,
+    change: Act,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Hope {
+    Any,
+    Absent,
+    Current,
+    Stale,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Put(u8),
+    Delete,
+    Keep,
+}
+
+/// A hundred histories of up to forty steps; the shortest that goes wrong is shown.
+pub fn any_history_agrees_with_a_model<F: Fixture>(fixture: &F) {
+    let config = Config {
+        cases: 100,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let opened: Mutex<Option<(F::Guard, Arc<dyn Store>)>> = Mutex::new(None);
+    fixture.drive(Box::pin(async {
+        let fresh = fixture.open().await;
+        *opened.lock() = Some(fresh);
+    }));
+    let (guard, store) = opened.into_inner().expect("the fixture opens a store");
+    // A scope of its own keeps histories apart.
+    let histories = AtomicUsize::new(0);
+    let histories_agree = TestRunner::new(config).run(&history(), |steps| {
+        let scope = format!("h{}", histories.fetch_add(1, Ordering::Relaxed));
+        let outcome = Mutex::new(Ok(()));
+        fixture.drive(Box::pin(async {
+            let done = replay(&*store, &scope, &steps).await;
+            *outcome.lock() = done;
+        }));
+        outcome.into_inner()
+    });
+    drop(store);
+    drop(guard);
+    assert!(
+        histories_agree.is_ok(),
+        "the store and the model differ: {}",
+        histories_agree.map_or_else(|error| error.to_string(), |()| String::new())
+    );
+}
+
+fn history() -> impl Strategy<Value = Vec<Step>> {
+    let hope = prop_oneof![
+        1 => Just(Hope::Any),
+        1 => Just(Hope::Absent),
+        4 => Just(Hope::Current),
+        1 => Just(Hope::Stale)
+    ];
+    let act = prop_oneof![
+        3 => any::<u8>().prop_map(Act::Put),
+        1 => Just(Act::Delete),
+        1 => Just(Act::Keep)
+    ];
+    let part = (0..4_u8, hope, act).prop_map(|(nth, expect, change)| Part {
+        nth,
+        expect,
+        change,
+    });
+    let commit = (0..3_u8, prop::collection::vec(part, 1..4));
+    let scan = (
+        any::<bool>(),
+        prop_oneof![Just(""), Just("a"), Just("a1")],
+        prop::option::of(0..12_u8),
+        1..6_u32,
+    );
+    let step = prop_oneof![
+        4 => commit.prop_map(|(slot, parts)| Step::Commit(slot, parts)),
+        2 => prop::collection::vec(0..12_u8, 0..5).prop_map(Step::Read),
+        2 => scan.prop_map(|(member, prefix, after, limit)| Step::Scan {
+            member,
+            prefix,
+            after,
+            limit,
+        }),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+/// The tables a history uses: every record of a slot is of one of them.
+fn place(nth: u8) -> (u16, Table, String) {
+    let table = [Table::Registration, Table::Member][usize::from(nth) % 2];
+    let name = ["a", "a1", "a10", "b", "b-", "c"][usize::from(nth / 2) % 6];
+    (u16::from(nth / 4), table, name.to_owned())
+}
+
+async fn replay(store: &dyn Store, scope: &str, steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut model: BTreeMap<(Table, String), (Version, Vec<u8>)> = BTreeMap::new();
+    let mut stale: BTreeMap<(Table, String), Version> = BTreeMap::new();
+    for step in steps {
+        match step {
+            Step::Commit(slot, parts) => {
+                let mut writes: Vec<Write> = Vec::new();
+                for part in parts {
+                    let (_, table, id) = place(slot * 4 + part.nth);
+                    if writes.iter().any(|w| w.table == table && *w.id == *id) {
+                        continue;
+                    }
+                    writes.push(part.write(table, &id, &model, &stale));
+                }
+                let refused = writes.iter().find(|w| !holds(w, &model));
+                let outcome = store.commit(&shard(scope, u16::from(*slot)), &writes).await;
+                match (refused, outcome) {
+                    (None, Ok(version)) => apply(&writes, version, &mut model, &mut stale),
+                    (Some(first), Err(StoreError::Conflict { table, id })) => {
+                        prop_assert_eq!((first.table, &first.id), (table, &id));
+                    }
+                    (_, outcome) => prop_assert!(false, "{:?} gave {:?}", writes, outcome),
+                }
+            }
+            Step::Read(names) => {
+                let places = names.iter().map(|nth| place(*nth));
+                let keys: Vec<_> = places
+                    .map(|(slot, table, id)| key(&shard(scope, slot), table, &id))
+                    .collect();
+                let found = read_many(store, &keys).await;
+                for (key, found) in keys.iter().zip(found) {
+                    let found = found.map(|found| (found.version, found.value.to_vec()));
+                    let known = model.get(&(key.table, key.id.to_string()));
+                    prop_assert_eq!(found.as_ref(), known, "{:?}", key);
+                }
+            }
+            Step::Scan {
+                member,
+                prefix,
+                after,
+                limit,
+            } => {
+                let table = [Table::Registration, Table::Member][usize::from(*member)];
+                let after = after.map(|nth| Arc::from(place(nth).2));
+                let ask = Scan {
+                    prefix: (*prefix).into(),
+                    after,
+                    ..asking(scope, table, *limit)
+                };
+                check_scan(store, &ask, &model).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn check_scan(
+    store: &dyn Store,
+    ask: &Scan,
+    model: &BTreeMap<(Table, String), (Version, Vec<u8>)>,
+) -> Result<(), TestCaseError> {
+    let page = store.scan(ask).await;
+    let page = page.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let known: Vec<_> = model
+        .iter()
+        .filter(|((table, id), _)| *table == ask.table && id.starts_with(&*ask.prefix))
+        .filter(|((_, id), _)| ask.after.as_ref().is_none_or(|after| **id > **after))
+        .collect();
+    let limit = ask.limit as usize;
+    prop_assert_eq!(page.more, known.len() > limit, "{:?}", ask);
+    let found: Vec<_> = page
+        .records
+        .iter()
+        .map(|(id, found)| (id.to_string(), found.version, found.value.to_vec()))
+        .collect();
+    let known: Vec<_> = known
+        .into_iter()
+        .take(limit)
+        .map(|((_, id), (version, value))| (id.clone(), *version, value.clone()))
+        .collect();
+    prop_assert_eq!(found, known, "{:?}", ask);
+    Ok(())
+}
+
+fn holds(write: &Write, model: &BTreeMap<(Table, String), (Version, Vec<u8>)>) -> bool {
+    let there = model.get(&(write.table, write.id.to_string()));
+    match write.expect {
+        Expect::Any => true,
+        Expect::Absent => there.is_none(),
+        Expect::Exactly(version) => there.is_some_and(|(own, _)| *own == version),
+    }
+}
+
+fn apply(
+    writes: &[Write],
+    version: Version,
+    model: &mut BTreeMap<(Table, String), (Version, Vec<u8>)>,
+    stale: &mut BTreeMap<(Table, String), Version>,
+) {
+    for write in writes {
+        let name = (write.table, write.id.to_string());
+        let before = match &write.change {
+            Change::Put(value) => model.insert(name.clone(), (version, value.to_vec())),
+            Change::Delete => model.remove(&name),
+            Change::Keep => None,
+        };
+        if let Some((version, _)) = before {
+            stale.insert(name, version);
+        }
+    }
+}
+
+impl Part {
+    fn write(
+        &self,
+        table: Table,
+        id: &str,
+        model: &BTreeMap<(Table, String), (Version, Vec<u8>)>,
+        stale: &BTreeMap<(Table, String), Version>,
+    ) -> Write {
+        let name = (table, id.to_owned());
+        let expect = match self.expect {
+            Hope::Any => Expect::Any,
+            Hope::Absent => Expect::Absent,
+            Hope::Current => model
+                .get(&name)
+                .map_or(Expect::Absent, |(version, _)| Expect::Exactly(*version)),
+            Hope::Stale => stale
+                .get(&name)
+                .map_or(Expect::Absent, |version| Expect::Exactly(*version)),
+        };
+        match self.change {
+            Act::Put(value) => put(table, id, expect, [value]),
+            Act::Delete => write(table, id, expect, Change::Delete),
+            Act::Keep => write(table, id, expect, Change::Keep),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! One connection, from its first byte to its end.
+//!
+//! It is either *awake*, in the hands of hyper, or *parked* (see [`crate::parked`]). It starts parked,
+//! wakes with the first byte of a request, and is parked again when it has been idle for a while.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dps_core::error::{Reason, ServiceError};
+use dps_transport::{ByteStream, Peer, Tasks};
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::limits::Limits;
+use crate::parked::{Resumed, next_bytes};
+use crate::reply::Answer;
+use crate::transport::{Answered, Http};
+
+/// How long a peer may take to accept the end of a connection.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(http: Http, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
+    let limits = *http.limits();
+    let activity = Activity::default();
+    let requests = Requests(Arc::new(Served {
+        http,
+        peer,
+        tasks: tasks.clone(),
+        activity: activity.clone(),
+    }));
+    let mut draining = pin!(tasks.draining());
+    let unproven_end = Instant::now() + limits.timeouts.first_request;
+    let mut parked = (io, Bytes::new());
+    loop {
+        let (mut io, mut early) = parked;
+        if tasks.is_draining() {
+            return farewell(io).await;
+        }
+        if early.is_empty() {
+            let patience = if activity.proven() {
+                limits.timeouts.idle
+            } else {
+                unproven_end.saturating_duration_since(Instant::now())
+            };
+            let woken = tokio::select! {
+                biased;
+                () = &mut draining => Err(()),
+                bytes = next_bytes(&mut io) => bytes.map_err(drop),
+                () = sleep(patience) => Err(()),
+            };
+            early = match woken {
+                Ok(bytes) if !bytes.is_empty() => bytes,
+                _ => return farewell(io).await,
+            };
+        }
+        let awake = Awake {
+            requests: &requests,
+            limits: &limits,
+            unproven_end,
+        };
+        // Boxed, so that a parked connection does not keep room for it.
+        let end = Box::pin(awake.run(io, early, draining.as_mut())).await;
+        match end {
+            End::Gone => return,
+            End::Parked(io, early) => parked = (io, early),
+            End::Slow(mut io) => {
+                let late = requests.0.late_head().await;
+                let _ = timeout(FAREWELL, io.write_all(&late)).await;
+                return farewell(io).await;
+            }
+        }
+    }
+}
+
+async fn farewell(mut io: Box<dyn ByteStream>) {
+    let _ = timeout(FAREWELL, io.shutdown()).await;
+}
+
+/// How a connection stopped being awake.
+enum End {
+    /// It is over.
+    Gone,
+    /// It is idle; the bytes are the beginning of a next request.
+    Parked(Box<dyn ByteStream>, Bytes),
+    /// The head of its first request did not come in time.
+    Slow(Box<dyn ByteStream>),
+}
+
+struct Awake<'a> {
+    requests: &'a Requests,
+    limits: &'a Limits,
+    unproven_end: Instant,
+}
+
+impl Awake<'_> {
+    /// Lets hyper have the connection until it ends, or has been idle from one look to the next.
+    ///
+    /// Taking it out of hyper loses nothing: no request is being answered, because `Requests` would
+    /// know; no answer waits to be written, because it has been flushed since; and what was read of a
+    /// next request is handed out with it.
+    async fn run(
+        self,
+        io: Box<dyn ByteStream>,
+        early: Bytes,
+        mut draining: Pin<&mut impl Future<Output = ()>>,
+    ) -> End {
+        let activity = &self.requests.0.activity;
+        let began = Instant::now();
+        let before = activity.requests();
+        let io = TokioIo::new(Resumed {
+            early,
+            io,
+            activity: activity.clone(),
+        });
+        let mut connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(self.limits.head_bytes.max(8 * 1024))
+            .serve_connection(io, self.requests.clone());
+        let mut rest = self.limits.rest.max(Duration::from_millis(100));
+        rest = rest.min(self.limits.timeouts.request);
+        let mut look = pin!(sleep(rest));
+        let mut last = Look {
+            requests: before,
+            phase: Phase::Idle,
+            unsent: None,
+        };
+        let mut leaving = false;
+        let verdict = poll_fn(|cx| {
+            loop {
+                if Pin::new(&mut connection).poll(cx).is_ready() {
+                    return Poll::Ready(Verdict::Gone);
+                }
+                let now = Instant::now();
+                if !leaving && draining.as_mut().poll(cx).is_ready() {
+                    leaving = true;
+                } else if look.as_mut().poll(cx).is_ready() {
+                    look.as_mut().reset(now + rest);
+                    let waited = now.duration_since(began) >= self.limits.timeouts.request;
+                    let nothing_yet = activity.requests() == before;
+                    match last.again(activity, now, self.limits) {
+                        // What came is the beginning of a head, or we would have been called.
+                        Verdict::Park if nothing_yet && waited => {
+                            return Poll::Ready(Verdict::Slow);
+                        }
+                        Verdict::Park if nothing_yet => {}
+                        Verdict::Stay => {}
+                        verdict => return Poll::Ready(verdict),
+                    }
+                    leaving = leaving || (!activity.proven() && now >= self.unproven_end);
+                } else {
+                    return Poll::Pending;
+                }
+                if leaving {
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
+        })
+        .await;
+        if matches!(verdict, Verdict::Gone) {
+            return End::Gone;
+        }
+        let parts = connection.into_parts();
+        let io = parts.io.into_inner().io;
+        match verdict {
+            Verdict::Slow => End::Slow(io),
+            _ => End::Parked(io, parts.read_buf),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Stay,
+    Park,
+    Slow,
+    Gone,
+}
+
+/// What was seen at the last look.
+struct Look {
+    requests: u64,
+    phase: Phase,
+    /// Since when an answer waits to be taken by the peer.
+    unsent: Option<Instant>,
+}
+
+impl Look {
+    fn again(&mut self, activity: &Activity, now: Instant, limits: &Limits) -> Verdict {
+        let (requests, phase) = (activity.requests(), activity.phase());
+        let quiet = self.requests == requests && self.phase == phase;
+        (self.requests, self.phase) = (requests, phase);
+        let since = self.unsent.take();
+        match phase {
+            Phase::Idle if quiet => Verdict::Park,
+            Phase::Answered | Phase::Ending => {
+                let since = since.filter(|_| quiet).unwrap_or(now);
+                self.unsent = Some(since);
+                if now.duration_since(since) < limits.timeouts.request {
+                    Verdict::Stay
+                } else {
+                    Verdict::Gone
+                }
+            }
+            Phase::Idle | Phase::Busy => Verdict::Stay,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is to be answered.
+    Idle = 0,
+    /// A request is being answered.
+    Busy = 1,
+    /// The answer is made but perhaps not yet sent.
+    Answered = 2,
+    /// The answer is made to a request that was not read to its end: hyper closes when it is sent, and
+    /// nothing that follows may be taken for a request.
+    Ending = 3,
+}
+
+/// What a connection is doing, as seen from above hyper and from below it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity(Arc<Counts>);
+
+/// One task writes and reads these; they are atomic so that it may move between threads.
+#[derive(Debug, Default)]
+struct Counts {
+    phase: AtomicU8,
+    requests: AtomicU64,
+    proven: AtomicBool,
+}
+
+impl Activity {
+    fn asked(&self) {
+        self.0.phase.store(Phase::Busy as u8, Relaxed);
+        self.0.requests.fetch_add(1, Relaxed);
+    }
+
+    fn answered(&self, answered: &Answered) {
+        let phase = if answered.whole {
+            Phase::Answered
+        } else {
+            Phase::Ending
+        };
+        self.0.phase.store(phase as u8, Relaxed);
+        if answered.proven {
+            self.0.proven.store(true, Relaxed);
+        }
+    }
+
+    /// Everything that was written has been handed to the peer's system.
+    pub(crate) fn flushed(&self) {
+        if self.phase() == Phase::Answered {
+            self.0.phase.store(Phase::Idle as u8, Relaxed);
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        match self.0.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Busy,
+            2 => Phase::Answered,
+            _ => Phase::Ending,
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        self.0.requests.load(Relaxed)
+    }
+
+    fn proven(&self) -> bool {
+        self.0.proven.load(Relaxed)
+    }
+}
+
+/// What hyper calls.
+#[derive(Clone)]
+struct Requests(Arc<Served>);
+
+struct Served {
+    http: Http,
+    peer: Peer,
+    tasks: Tasks,
+    activity: Activity,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let served = Arc::clone(&self.0);
+        served.activity.asked();
+        Box::pin(async move {
+            let Served {
+                http, peer, tasks, ..
+            } = &*served;
+            let answered = http.answer(request, peer, tasks).await;
+            served.activity.answered(&answered);
+            Ok(answered.answer)
+        })
+    }
+}
+
+impl Served {
+    /// The answer to a head that did not come in time, as bytes: hyper has none for it.
+    async fn late_head(&self) -> Vec<u8> {
+        let error = ServiceError::new(Reason::RequestTimeout);
+        let (head, body) = self.http.stamp().error(&error).into_parts();
+        let body = body.collect().await.map(|whole| whole.to_bytes());
+        let body = body.unwrap_or_default();
+        let mut out = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n".to_vec();
+        for (name, value) in &head.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        out.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        out.extend_from_slice(&body);
+        out
+    }
+}

@@ -1,0 +1,37 @@
+//! HTTP for devices: register, ask after an operation, look a registration up.
+//!
+//! [`Http`] renders and parses, and asks a [`DeviceApi`](dps_core::api::DeviceApi) for all that matters.
+//! It is two things at once:
+//!
+//! - a [`tower::Service`] for any place in an axum or hyper server that there is already. The server
+//!   has to put the connection's [`Peer`](dps_transport::Peer) into the extensions of each request;
+//!   a listener of `dps-transport` knows it. It is never read from a header, where anybody could
+//!   write it. Keep-alive, time limits of a connection and draining are then that server's.
+//! - a [`Protocol`](dps_transport::Protocol), to be served by a listener of `dps-transport`.
+//!
+//! It starts no listener, knows no TLS, and keeps nothing between requests.
+
+mod address;
+mod body;
+mod connection;
+mod evidence;
+mod limits;
+mod parked;
+mod reply;
+mod request_id;
+pub mod service;
+mod transport;
+
+pub use self::limits::Limits;
+pub use self::transport::Http;
+
+/// Entry points for fuzzing; not part of the API.
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads a method, path and query as the address of a request; says whether it is one.
+    #[must_use]
+    pub fn is_address(method: &::http::Method, path: &str, query: Option<&str>) -> bool {
+        crate::address::Address::read(method, path, query).is_ok()
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a document is not an enrollment.
+
+use dps_core::certificate::CertificateError;
+use dps_core::crypto::CryptoError;
+use dps_core::id::IdError;
+use dps_core::json::JsonError;
+
+use super::MAX_ENROLLMENT_BYTES;
+
+/// Why a document is not an enrollment. No text repeats a value of the document, which may be secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrollmentError {
+    /// Not worth looking at.
+    #[error("the document is larger than {MAX_ENROLLMENT_BYTES} bytes")]
+    TooLarge,
+    /// Not JSON at all.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// JSON, but one member is not as it has to be.
+    #[error("{path}: {problem}")]
+    Member {
+        /// Where it is, such as `attestation.symmetricKey.primaryKey`; `$` is the whole document.
+        path: Box<str>,
+        /// What is the matter with it.
+        problem: Problem,
+    },
+    /// A key had to be made and could not.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+}
+
+/// What is the matter with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It has to be there.
+    #[error("is missing")]
+    Missing,
+    /// It is there with another JSON type.
+    #[error("must be {0}")]
+    NotA(&'static str),
+    /// It is a word that means nothing here.
+    #[error("must be one of {0}")]
+    NotAWord(&'static str),
+    /// It is not a name of its kind.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// It is not base64 with padding.
+    #[error("is not base64")]
+    NotBase64,
+    /// It is a key of a length that is not taken.
+    #[error("{bytes} bytes, must have {min} to {max}")]
+    KeyLength {
+        /// Its length.
+        bytes: usize,
+        /// The shortest there may be.
+        min: usize,
+        /// The longest there may be.
+        max: usize,
+    },
+    /// It is PEM, but there is no certificate to be read in it.
+    #[error("holds no certificate that can be read as PEM")]
+    NoPemCertificate,
+    /// It is not a certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// It is longer than is kept.
+    #[error("has more than {max} {unit}")]
+    TooMany {
+        /// The most there may be.
+        max: usize,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// It does not go together with the rest.
+    #[error("{0}")]
+    Unfit(&'static str),
+}

@@ -1,0 +1,287 @@
+//! From a request to its answer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dps_core::api::{
+    Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Origin, Transport,
+};
+use dps_core::error::{Reason, ServiceError};
+use dps_core::time::{Clock, SystemClock};
+use dps_transport::device_json::DeviceRegistration;
+use dps_transport::{ByteStream, Peer, Protocol, Tasks, settle};
+use http::header::CONTENT_TYPE;
+use http::request::Parts as Head;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use tokio::time::timeout;
+
+use crate::address::{Action, Address};
+use crate::evidence::evidence;
+use crate::limits::Limits;
+use crate::reply::{Answer, Stamp, location};
+use crate::request_id::RequestIds;
+use crate::{body, connection};
+
+/// The device API over HTTP.
+///
+/// Cheap to clone; clones are one. See the [crate] for the two ways to use it.
+#[derive(Clone, Debug)]
+pub struct Http {
+    parts: Arc<Parts>,
+    tasks: Tasks,
+}
+
+#[derive(Clone, Debug)]
+struct Parts {
+    api: Arc<dyn DeviceApi>,
+    clock: Arc<dyn Clock>,
+    grace: Duration,
+    limits: Limits,
+    ids: Arc<RequestIds>,
+}
+
+impl Http {
+    /// How long a register waits for its hub unless said otherwise. Our choice: most hubs answer
+    /// within it, and nobody notices it.
+    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+
+    /// Serves `api`.
+    #[must_use]
+    pub fn new(api: Arc<dyn DeviceApi>) -> Self {
+        let parts = Parts {
+            api,
+            clock: Arc::new(SystemClock),
+            grace: Self::DEFAULT_GRACE,
+            limits: Limits::default(),
+            ids: Arc::default(),
+        };
+        Self {
+            parts: Arc::new(parts),
+            tasks: Tasks::new(),
+        }
+    }
+
+    /// How long a register or poll waits for what is still being done, so that its answer says
+    /// `assigned` at once. Zero makes every registration take two steps, as the service does.
+    /// Default [`Http::DEFAULT_GRACE`]; keep it well below [`Limits::answer`].
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        Arc::make_mut(&mut self.parts).grace = grace;
+        self
+    }
+
+    /// How much and how long.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        Arc::make_mut(&mut self.parts).limits = limits;
+        self
+    }
+
+    /// What tells the time written into error bodies. Default the system's clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        Arc::make_mut(&mut self.parts).clock = clock;
+        self
+    }
+
+    /// Where work goes on after its answer was sent, when mounted elsewhere: drain it before the
+    /// process ends. A listener brings its own.
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: Tasks) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer<B: Body<Data = Bytes>>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+        tasks: &Tasks,
+    ) -> Answered {
+        let stamp = self.stamp();
+        let (head, body) = request.into_parts();
+        // Bodies that nobody asked for are read too, so that the connection can go on: the SDK for
+        // Node.js polls with one (`http.ts`).
+        let body = body::read(body, &self.parts.limits).await;
+        let whole = body.is_ok();
+        let exchange = Exchange {
+            parts: &self.parts,
+            stamp,
+            peer,
+            tasks,
+        };
+        let (answer, proven) = timeout(self.parts.limits.answer, exchange.run(&head, body))
+            .await
+            .unwrap_or_else(|_| (stamp.error(&ServiceError::new(Reason::Unavailable)), false));
+        Answered {
+            answer,
+            proven,
+            whole,
+        }
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp {
+            id: self.parts.ids.next(),
+            now: self.parts.clock.now(),
+        }
+    }
+}
+
+/// An answer, and what the connection has to know of its request.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    /// Whether its sender has proven to be a device.
+    pub(crate) proven: bool,
+    /// Whether it has been read to its end; otherwise nobody knows where the next one begins.
+    pub(crate) whole: bool,
+}
+
+/// One request and all that belongs to it.
+#[derive(Clone, Copy)]
+struct Exchange<'a> {
+    parts: &'a Parts,
+    stamp: Stamp,
+    peer: &'a Peer,
+    tasks: &'a Tasks,
+}
+
+impl Exchange<'_> {
+    async fn run(self, head: &Head, body: Result<Bytes, ServiceError>) -> (Answer, bool) {
+        let address = match Address::read(&head.method, head.uri.path(), head.uri.query()) {
+            Ok(address) => address,
+            Err(refusal) => {
+                let answer = match refusal.allow {
+                    Some(allow) => self.stamp.not_allowed(&refusal.error, allow),
+                    None => self.stamp.error(&refusal.error),
+                };
+                return (answer, false);
+            }
+        };
+        let request = match read_request(&address, &head.headers, body) {
+            Ok(request) => request,
+            Err(error) => return (self.stamp.error(&error), false),
+        };
+        let hello = self.hello(&address, &head.headers);
+        let session = match self.parts.api.authenticate(hello).await {
+            Authentication::Accepted(session) => session,
+            Authentication::Challenge { authentication_key } => {
+                return (self.stamp.challenge(&authentication_key), false);
+            }
+            Authentication::Denied(error) => return (self.stamp.error(&error), false),
+            other => {
+                tracing::error!(?other, "an outcome of authentication that HTTP cannot tell");
+                let error = ServiceError::new(Reason::Internal);
+                return (self.stamp.error(&error), false);
+            }
+        };
+        let api = &self.parts.api;
+        let reply = api.call(&session, &address.version, request).await;
+        let response = settle(self.tasks, reply, self.parts.grace).await;
+        (self.render(&address, head, &response), true)
+    }
+
+    fn hello(&self, address: &Address, headers: &HeaderMap) -> DeviceHello {
+        DeviceHello {
+            scope: address.scope.clone(),
+            registration: address.registration.clone(),
+            evidence: evidence(headers, self.peer),
+            operation: match &address.action {
+                Action::Poll(operation) => Some(operation.clone()),
+                Action::Register | Action::LookUp => None,
+            },
+            origin: Origin {
+                address: self.peer.address,
+                transport: Transport::Http,
+            },
+        }
+    }
+
+    fn render(&self, address: &Address, head: &Head, response: &DeviceResponse) -> Answer {
+        match address.action {
+            Action::Register => {
+                let location = location(&head.uri, &head.headers);
+                self.stamp.registered(response, location)
+            }
+            Action::Poll(_) => self.stamp.polled(response),
+            Action::LookUp => self.stamp.looked_up(response),
+        }
+    }
+}
+
+fn read_request(
+    address: &Address,
+    headers: &HeaderMap,
+    body: Result<Bytes, ServiceError>,
+) -> Result<DeviceRequest, ServiceError> {
+    let body = body?;
+    if let Action::Poll(operation) = &address.action {
+        let operation = operation.clone();
+        return Ok(DeviceRequest::OperationStatus { operation });
+    }
+    if !body.is_empty() && !is_json(headers) {
+        return Err(ServiceError::new(Reason::UnsupportedMediaType));
+    }
+    let sent = DeviceRegistration::parse(&body, &address.registration)?;
+    Ok(match address.action {
+        Action::Register => DeviceRequest::Register {
+            payload: sent.payload,
+        },
+        _ => DeviceRequest::RegistrationStatus,
+    })
+}
+
+/// Parameters do not matter; the SDK for C names the character set.
+fn is_json(headers: &HeaderMap) -> bool {
+    let named = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = named.and_then(|named| named.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+impl<B> tower::Service<Request<B>> for Http
+where
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers one request. It is the server's fault, and 500, if the request has no [`Peer`] among
+    /// its extensions.
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let http = self.clone();
+        Box::pin(async move {
+            let Some(peer) = request.extensions().get::<Peer>().cloned() else {
+                tracing::error!("a request without dps_transport::Peer among its extensions");
+                return Ok(http.stamp().error(&ServiceError::new(Reason::Internal)));
+            };
+            Ok(http.answer(request, &peer, &http.tasks).await.answer)
+        })
+    }
+}
+
+#[async_trait]
+impl Protocol for Http {
+    async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
+        connection::serve(self.clone(), io, peer, tasks).await;
+    }
+}

@@ -1,0 +1,630 @@
+//! Enrollments in the JSON of the service API.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use dps_core::allocate::Policy;
+use dps_core::certificate::Certificate;
+use dps_core::crypto::AWS_LC;
+use dps_core::enrollment::{Attestation, Enrollment, ReprovisionPolicy, Subject, X509Attestation};
+use dps_core::json::MAX_DEPTH;
+use dps_core::time::{Clock, SystemClock, Timestamp};
+use dps_transport_http::service::{
+    EnrollmentError, EnrollmentReader, MAX_ENROLLMENT_BYTES, ReadEnrollment,
+};
+use proptest::prelude::*;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+use serde_json::{Map, Value, json};
+
+fn reader() -> EnrollmentReader {
+    EnrollmentReader::new(AWS_LC, SystemClock.now())
+}
+
+fn individual(document: &Value) -> Result<Enrollment, EnrollmentError> {
+    reader().individual(document).map(|read| read.enrollment)
+}
+
+fn group(document: &Value) -> Result<Enrollment, EnrollmentError> {
+    reader().group(document).map(|read| read.enrollment)
+}
+
+fn complaint(result: Result<impl Sized, EnrollmentError>) -> String {
+    match result {
+        Ok(_) => panic!("was accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn certificate(name: &str, authority: bool) -> rcgen::Certificate {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    if authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+}
+
+/// `base` with the members of `changes` put in, or taken out where they are null.
+fn with(base: &Value, changes: &Value) -> Value {
+    let mut merged = base.clone();
+    for (name, value) in changes.as_object().unwrap() {
+        let members = merged.as_object_mut().unwrap();
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
+        }
+    }
+    merged
+}
+
+fn symmetric() -> Value {
+    json!({
+        "registrationId": "press-1",
+        "attestation": {"type": "symmetricKey", "symmetricKey": {
+            "primaryKey": BASE64_STANDARD.encode([1; 64]),
+            "secondaryKey": BASE64_STANDARD.encode([2; 16]),
+        }},
+    })
+}
+
+fn x509(slots: &str, primary: &str) -> Value {
+    json!({"type": "x509", "x509": {slots: {"primary": {"certificate": primary}}}})
+}
+
+fn leaf_of(document: &Value) -> Certificate {
+    match individual(document).unwrap().attestation {
+        Attestation::X509(X509Attestation::Leaf(slots)) => slots.primary.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_member_of_an_individual_enrollment_is_read() {
+    let document = with(
+        &symmetric(),
+        &json!({
+            "deviceId": "Hall3#Press1",
+            "capabilities": {"iotEdge": true},
+            "iotHubHostName": "old.example.net",
+            "iotHubs": ["a.example.net", "b.example.net"],
+            "allocationPolicy": "custom",
+            "customAllocationDefinition":
+                {"webhookUrl": "https://example.net/choose?code=secret", "apiVersion": "2021-10-01"},
+            "initialTwin": {"tags": {"site": "hall 3"}, "properties": {"desired": {"interval": 60}}},
+            "optionalDeviceInformation": {"bought": 2026, "count": null},
+            "provisioningStatus": "disabled",
+            "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": false},
+            "etag": "\"1\"",
+            "registrationState": {"status": "assigned"},
+            "createdDateTimeUtc": "2020-01-01T00:00:00Z",
+            "lastUpdatedDateTimeUtc": 7,
+            "somethingNewer": [1, 2],
+        }),
+    );
+    let now = Timestamp(1_700_000_000_000);
+    let read = EnrollmentReader::new(AWS_LC, now)
+        .individual(&document)
+        .unwrap();
+    assert!(read.notes.is_empty(), "{:?}", read.notes);
+    let entry = read.enrollment;
+    let Subject::Individual {
+        registration,
+        device,
+        information,
+    } = entry.subject
+    else {
+        panic!("not an individual enrollment")
+    };
+    assert_eq!(registration.as_str(), "press-1");
+    assert_eq!(device.unwrap().as_str(), "Hall3#Press1");
+    assert_eq!(
+        Value::Object(information.unwrap()),
+        document["optionalDeviceInformation"]
+    );
+    let Attestation::SymmetricKey { primary, secondary } = entry.attestation else {
+        panic!("not by symmetric key")
+    };
+    assert_eq!(
+        (primary.expose(), secondary.expose()),
+        (&[1; 64][..], &[2; 16][..])
+    );
+    assert!(!entry.enabled);
+    assert!(entry.edge);
+    let hubs: Vec<_> = entry.hubs.iter().map(|hub| hub.as_str()).collect();
+    assert_eq!(hubs, ["a.example.net", "b.example.net"]);
+    assert_eq!(entry.pinned_hub.unwrap().as_str(), "old.example.net");
+    assert_eq!(entry.policy, Some(Policy::Custom));
+    let custom = entry.custom_allocation.unwrap();
+    assert_eq!(
+        custom.url.expose(),
+        "https://example.net/choose?code=secret"
+    );
+    assert_eq!(&*custom.api_version, "2021-10-01");
+    assert_eq!(
+        Value::Object(entry.initial_twin.tags),
+        json!({"site": "hall 3"})
+    );
+    assert_eq!(
+        Value::Object(entry.initial_twin.desired),
+        json!({"interval": 60})
+    );
+    assert!(entry.initial_twin.reported.is_empty());
+    let reset = ReprovisionPolicy {
+        update_hub: true,
+        migrate_data: false,
+    };
+    assert_eq!(entry.reprovision, Some(reset));
+    assert_eq!((entry.created, entry.updated), (now, now));
+}
+
+#[test]
+fn what_is_left_out_or_null_has_its_default() {
+    let nulls = json!({
+        "registrationId": "press-1", "deviceId": null, "capabilities": null, "iotHubHostName": null,
+        "iotHubs": null, "allocationPolicy": null, "customAllocationDefinition": null,
+        "initialTwin": {"tags": null, "properties": {"desired": null}},
+        "optionalDeviceInformation": null, "provisioningStatus": null, "reprovisionPolicy": null,
+        "attestation": {"type": "symmetricKey", "symmetricKey": null, "x509": null, "tpm": null},
+    });
+    for document in [nulls, symmetric()] {
+        let entry = individual(&document).unwrap();
+        assert!(entry.enabled && !entry.edge && entry.hubs.is_empty());
+        assert!(entry.pinned_hub.is_none() && entry.policy.is_none());
+        assert!(entry.custom_allocation.is_none() && entry.reprovision.is_none());
+        assert!(entry.initial_twin.tags.is_empty() && entry.initial_twin.desired.is_empty());
+        let Subject::Individual {
+            device,
+            information,
+            ..
+        } = entry.subject
+        else {
+            panic!("not an individual enrollment")
+        };
+        assert!(device.is_none() && information.is_none());
+    }
+}
+
+#[test]
+fn missing_and_empty_keys_are_made_each_64_bytes_and_different() {
+    let half = json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": ""}});
+    for attestation in [json!({"type": "symmetricKey"}), half] {
+        let document = with(&symmetric(), &json!({"attestation": attestation}));
+        let Attestation::SymmetricKey { primary, secondary } =
+            individual(&document).unwrap().attestation
+        else {
+            panic!("not by symmetric key")
+        };
+        assert_eq!((primary.expose().len(), secondary.expose().len()), (64, 64));
+        assert_ne!(primary, secondary);
+    }
+}
+
+#[test]
+fn a_key_of_the_wrong_length_is_named_and_not_shown() {
+    for bytes in [12, 15, 65] {
+        let text = BASE64_STANDARD.encode(vec![7; bytes]);
+        let document = with(
+            &symmetric(),
+            &json!({"attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": text}}}),
+        );
+        assert_eq!(
+            complaint(individual(&document)),
+            format!("attestation.symmetricKey.primaryKey: {bytes} bytes, must have 16 to 64")
+        );
+    }
+    let document = with(
+        &symmetric(),
+        &json!({"attestation": {"type": "symmetricKey", "symmetricKey": {"secondaryKey": "hunter2!"}}}),
+    );
+    assert_eq!(
+        complaint(individual(&document)),
+        "attestation.symmetricKey.secondaryKey: is not base64"
+    );
+    let secret = BASE64_STANDARD.encode([1; 64]);
+    assert!(!format!("{:?}", individual(&symmetric()).unwrap()).contains(&secret));
+}
+
+#[test]
+fn a_certificate_is_read_in_all_three_encodings() {
+    let made = certificate("press-1", false);
+    let pem = made.pem();
+    let der = BASE64_STANDARD.encode(made.der());
+    let folded: String = der.as_bytes().chunks(64).fold(String::new(), |text, line| {
+        text + std::str::from_utf8(line).unwrap() + "\r\n"
+    });
+    let crlf = pem.replace('\n', "\r\n");
+    let chatty = format!("subject=CN = press-1\n{pem}");
+    for text in [BASE64_STANDARD.encode(&pem), pem, der, folded, crlf, chatty] {
+        let document = with(
+            &symmetric(),
+            &json!({"attestation": x509("clientCertificates", &text)}),
+        );
+        assert_eq!(leaf_of(&document).der(), made.der());
+        assert!(reader().individual(&document).unwrap().notes.is_empty());
+    }
+}
+
+#[test]
+fn only_the_first_of_several_certificates_is_used_and_that_is_said() {
+    let (first, second) = (certificate("press-1", false), certificate("press-2", false));
+    let text = first.pem() + &second.pem();
+    let document = with(
+        &symmetric(),
+        &json!({"attestation": x509("clientCertificates", &text)}),
+    );
+    let ReadEnrollment { notes, .. } = reader().individual(&document).unwrap();
+    assert_eq!(leaf_of(&document).der(), first.der());
+    assert_eq!(
+        notes,
+        [
+            "attestation.x509.clientCertificates.primary.certificate: only the first certificate is used"
+        ]
+    );
+}
+
+#[test]
+fn either_slot_may_be_empty_but_not_both() {
+    let text = certificate("press-1", false).pem();
+    let slots =
+        json!({"primary": null, "secondary": {"certificate": text, "info": {"version": 3}}});
+    let attestation = json!({"type": "x509", "x509": {"clientCertificates": slots}});
+    let document = with(&symmetric(), &json!({"attestation": attestation}));
+    let Attestation::X509(X509Attestation::Leaf(slots)) =
+        individual(&document).unwrap().attestation
+    else {
+        panic!("not by client certificate")
+    };
+    assert!(slots.primary.is_none() && slots.secondary.is_some());
+
+    let attestation = json!({"type": "x509", "x509": {"clientCertificates": {"primary": null}}});
+    let document = with(&symmetric(), &json!({"attestation": attestation}));
+    assert_eq!(
+        complaint(individual(&document)),
+        "attestation.x509.clientCertificates: has neither primary nor secondary"
+    );
+}
+
+#[test]
+fn a_group_names_signing_certificates_or_the_instances_own() {
+    let text = certificate("line-1-ca", true).pem();
+    let base =
+        json!({"enrollmentGroupId": "Line-1", "attestation": x509("signingCertificates", &text)});
+    let read = reader().group(&base).unwrap();
+    assert!(read.notes.is_empty(), "{:?}", read.notes);
+    assert!(matches!(&read.enrollment.subject, Subject::Group { id } if id.as_str() == "Line-1"));
+    let Attestation::X509(X509Attestation::Signing(slots)) = read.enrollment.attestation else {
+        panic!("not by signing certificate")
+    };
+    assert_eq!(slots.primary.unwrap().common_name(), Some("line-1-ca"));
+
+    let references =
+        json!({"type": "x509", "x509": {"caReferences": {"primary": "a", "secondary": "b"}}});
+    let document = with(&base, &json!({"attestation": references}));
+    let Attestation::X509(X509Attestation::CaReferences(slots)) =
+        group(&document).unwrap().attestation
+    else {
+        panic!("not by reference")
+    };
+    assert_eq!(
+        slots.iter().map(|name| &**name).collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn what_is_allowed_and_cannot_work_is_noted() {
+    let leaf = certificate("somebody-else", false).pem();
+    let document = with(
+        &symmetric(),
+        &json!({"attestation": x509("clientCertificates", &leaf)}),
+    );
+    assert_eq!(
+        reader().individual(&document).unwrap().notes,
+        [
+            "attestation.x509.clientCertificates.primary: the certificate's common name is not the \
+          registration id"
+        ]
+    );
+    let document =
+        json!({"enrollmentGroupId": "g", "attestation": x509("signingCertificates", &leaf)});
+    let early = EnrollmentReader::new(AWS_LC, Timestamp(0))
+        .group(&document)
+        .unwrap();
+    assert_eq!(
+        early.notes,
+        [
+            "attestation.x509.signingCertificates.primary: the certificate is outside its validity \
+             period",
+            "attestation.x509.signingCertificates.primary: the certificate may not issue others, so \
+             no device can come by it",
+        ]
+    );
+}
+
+#[test]
+fn each_complaint_about_an_individual_enrollment_names_the_member() {
+    let pem = certificate("press-1", false).pem();
+    let cases = [
+        (
+            json!({"registrationId": null}),
+            "registrationId: is missing",
+        ),
+        (
+            json!({"registrationId": 7}),
+            "registrationId: must be a string",
+        ),
+        (
+            json!({"registrationId": "a/b"}),
+            "registrationId: character 1 of the name is not allowed there",
+        ),
+        (
+            json!({"registrationId": "a".repeat(129)}),
+            "registrationId: the name is longer than 128 characters",
+        ),
+        (
+            json!({"deviceId": "a b"}),
+            "deviceId: character 1 of the name is not allowed there",
+        ),
+        (json!({"attestation": null}), "attestation: is missing"),
+        (
+            json!({"attestation": "x509"}),
+            "attestation: must be an object",
+        ),
+        (json!({"attestation": {}}), "attestation.type: is missing"),
+        (
+            json!({"attestation": {"type": "rfid"}}),
+            "attestation.type: must be one of x509, symmetricKey",
+        ),
+        (
+            json!({"attestation": {"type": "tpm", "tpm": {"endorsementKey": "AAAA"}}}),
+            "attestation.type: attestation by TPM is not available: use x509 or symmetricKey",
+        ),
+        (
+            json!({"attestation": {"type": "none"}}),
+            "attestation.type: an enrollment without attestation would let anybody in: use x509 or \
+             symmetricKey",
+        ),
+        (
+            json!({"attestation": {"type": "x509"}}),
+            "attestation.x509: is missing",
+        ),
+        (
+            json!({"attestation": {"type": "x509", "x509": {}}}),
+            "attestation.x509: an individual enrollment names clientCertificates",
+        ),
+        (
+            json!({"attestation": x509("signingCertificates", &pem)}),
+            "attestation.x509.signingCertificates: an individual enrollment names clientCertificates",
+        ),
+        (
+            json!({"attestation": {"type": "x509", "x509": {
+                "clientCertificates": {}, "caReferences": {}}}}),
+            "attestation.x509: has more than one of clientCertificates, signingCertificates, \
+             caReferences",
+        ),
+        (
+            json!({"attestation": {"type": "x509", "x509":
+                {"clientCertificates": {"primary": {"info": {}}}}}}),
+            "attestation.x509.clientCertificates.primary.certificate: is missing",
+        ),
+        (
+            json!({"attestation": x509("clientCertificates", "no base64!")}),
+            "attestation.x509.clientCertificates.primary.certificate: is not base64",
+        ),
+        (
+            json!({"attestation": x509("clientCertificates", "AAAA")}),
+            "attestation.x509.clientCertificates.primary.certificate: not an X.509 certificate",
+        ),
+        (
+            json!({"attestation": x509("clientCertificates", "-----BEGIN CERTIFICATE-----\nAAAA")}),
+            "attestation.x509.clientCertificates.primary.certificate: holds no certificate that can \
+             be read as PEM",
+        ),
+        (
+            json!({"attestation": x509("clientCertificates", &BASE64_STANDARD.encode(vec![0; 17_000]))}),
+            "attestation.x509.clientCertificates.primary.certificate: the certificate is larger than \
+             16384 bytes",
+        ),
+        (
+            json!({"capabilities": {"iotEdge": "yes"}}),
+            "capabilities.iotEdge: must be true or false",
+        ),
+        (
+            json!({"iotHubs": "a"}),
+            "iotHubs: must be an array of strings",
+        ),
+        (json!({"iotHubs": ["a", 1]}), "iotHubs[1]: must be a string"),
+        (
+            json!({"iotHubs": ["a", ""]}),
+            "iotHubs[1]: the name is empty",
+        ),
+        (
+            json!({"iotHubs": vec!["a"; 51]}),
+            "iotHubs: has more than 50 items",
+        ),
+        (
+            json!({"allocationPolicy": "nearest"}),
+            "allocationPolicy: must be one of hashed, geoLatency, static, custom",
+        ),
+        (
+            json!({"allocationPolicy": "Custom"}),
+            "customAllocationDefinition: is required when the allocation policy is custom",
+        ),
+        (
+            json!({"customAllocationDefinition": {"apiVersion": "2021-10-01"}}),
+            "customAllocationDefinition.webhookUrl: is missing",
+        ),
+        (
+            json!({"customAllocationDefinition": {"webhookUrl": "https://example.net"}}),
+            "customAllocationDefinition.apiVersion: is missing",
+        ),
+        (
+            json!({"customAllocationDefinition":
+                {"webhookUrl": "x".repeat(2049), "apiVersion": "2021-10-01"}}),
+            "customAllocationDefinition.webhookUrl: has more than 2048 characters",
+        ),
+        (
+            json!({"initialTwin": {"tags": []}}),
+            "initialTwin.tags: must be an object",
+        ),
+        (
+            json!({"initialTwin": {"properties": {"desired": 1}}}),
+            "initialTwin.properties.desired: must be an object",
+        ),
+        (
+            json!({"optionalDeviceInformation": "x"}),
+            "optionalDeviceInformation: must be an object",
+        ),
+        (
+            json!({"provisioningStatus": "off"}),
+            "provisioningStatus: must be one of enabled, disabled",
+        ),
+        (
+            json!({"reprovisionPolicy": {"updateHubAssignment": true}}),
+            "reprovisionPolicy.migrateDeviceData: is missing",
+        ),
+        (
+            json!({"reprovisionPolicy": {"migrateDeviceData": true}}),
+            "reprovisionPolicy.updateHubAssignment: is missing",
+        ),
+    ];
+    for (changes, expected) in cases {
+        assert_eq!(
+            complaint(individual(&with(&symmetric(), &changes))),
+            expected
+        );
+    }
+    assert_eq!(complaint(individual(&json!([]))), "$: must be an object");
+}
+
+#[test]
+fn each_complaint_about_a_group_names_the_member() {
+    let pem = certificate("press-1", true).pem();
+    let cases = [
+        (json!({}), "enrollmentGroupId: is missing"),
+        (
+            json!({"enrollmentGroupId": "g.", "attestation": {}}),
+            "enrollmentGroupId: character 1 of the name is not allowed there",
+        ),
+        (
+            json!({"enrollmentGroupId": "g", "attestation": x509("clientCertificates", &pem)}),
+            "attestation.x509.clientCertificates: an enrollment group names signingCertificates or \
+             caReferences",
+        ),
+        (
+            json!({"enrollmentGroupId": "g", "attestation":
+                {"type": "x509", "x509": {"caReferences": {"primary": ""}}}}),
+            "attestation.x509.caReferences.primary: is missing",
+        ),
+        (
+            json!({"enrollmentGroupId": "g", "attestation":
+                {"type": "x509", "x509": {"caReferences": {"primary": "x".repeat(129)}}}}),
+            "attestation.x509.caReferences.primary: has more than 128 characters",
+        ),
+    ];
+    for (document, expected) in cases {
+        assert_eq!(complaint(group(&document)), expected);
+    }
+}
+
+#[test]
+fn documents_are_bounded_in_size_and_depth_and_name_no_member_twice() {
+    let mut large = serde_json::to_vec(&symmetric()).unwrap();
+    large.resize(MAX_ENROLLMENT_BYTES, b' ');
+    assert!(reader().individual_from_slice(&large).is_ok());
+    large.push(b' ');
+    assert!(matches!(
+        reader().individual_from_slice(&large),
+        Err(EnrollmentError::TooLarge)
+    ));
+
+    let deep = format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1));
+    for bytes in [deep.as_bytes(), b"{\"a\":1,\"a\":2}", b"\xff", b""] {
+        assert!(matches!(
+            reader().group_from_slice(bytes),
+            Err(EnrollmentError::Json(_))
+        ));
+    }
+}
+
+/// JSON made of the words that mean something, so that random documents get past the first check.
+fn documents() -> impl Strategy<Value = Value> {
+    let words = proptest::sample::select(vec![
+        "registrationId",
+        "enrollmentGroupId",
+        "deviceId",
+        "attestation",
+        "type",
+        "x509",
+        "symmetricKey",
+        "clientCertificates",
+        "signingCertificates",
+        "caReferences",
+        "primary",
+        "secondary",
+        "certificate",
+        "primaryKey",
+        "secondaryKey",
+        "capabilities",
+        "iotEdge",
+        "iotHubs",
+        "iotHubHostName",
+        "allocationPolicy",
+        "customAllocationDefinition",
+        "webhookUrl",
+        "apiVersion",
+        "initialTwin",
+        "tags",
+        "properties",
+        "desired",
+        "provisioningStatus",
+        "reprovisionPolicy",
+        "updateHubAssignment",
+        "migrateDeviceData",
+        "-----BEGIN CERTIFICATE-----",
+        "AAAA",
+        "custom",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::from),
+        words.clone().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 80, 8, move |inner| {
+        let members = proptest::collection::vec((words.clone(), inner.clone()), 0..8);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(Value::Array),
+            members.prop_map(|members| {
+                let named = members
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value));
+                Value::Object(named.collect::<Map<_, _>>())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_an_enrollment_or_an_error(document in documents()) {
+        let _ = (individual(&document), group(&document));
+        for changes in [document.clone(), json!({"attestation": document})] {
+            if changes.is_object() {
+                let _ = individual(&with(&symmetric(), &changes));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_an_enrollment_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = (reader().individual_from_slice(&bytes), reader().group_from_slice(&bytes));
+    }
+
+    #[test]
+    fn any_text_is_a_certificate_or_an_error(text in "(-----BEGIN CERTIFICATE-----\n)?[A-Za-z0-9+/=\n -]{0,80}") {
+        let _ = individual(&with(&symmetric(), &json!({"attestation": x509("clientCertificates", &text)})));
+    }
+}

@@ -1,0 +1,256 @@
+//! The assembled service for anybody's devices: `serve CONFIG.toml`.
+//!
+//! Shows how the crates become a server: a store, hubs, the service, a limit of failed attempts in
+//! front of it, HTTPS before that, and a drain at the end.
+//!
+//! ```text
+//! cargo run --release --example serve -- CONFIG.toml
+//! ```
+//!
+//! Corners it cuts: records are in memory and gone when it stops; hubs are in-memory fakes, so a device
+//! is told a hub where nobody answers; linked hubs therefore need no credentials. With the allocation
+//! policy `custom` an instance uses [`SpreadAndEcho`], a policy for demonstrations.
+#![allow(clippy::print_stdout, reason = "a program that reports to people")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clap::Parser;
+use dps_core::Provisioner;
+use dps_core::admin::Admin;
+use dps_core::allocate::{
+    Allocation, AllocationHook, AllocationRequest, BuiltIn, HookError, Policy,
+};
+use dps_core::crypto::AWS_LC;
+use dps_core::id::IdScope;
+use dps_core::store::{BoxError, Store};
+use dps_core::tenant::OneStore;
+use dps_core::time::{Clock, SystemClock};
+use dps_examples::config::{Complaint, Config};
+use dps_examples::server::Server;
+use dps_store_memory::MemoryStore;
+use dps_testkit::hubs::FakeHubs;
+use dps_transport::{FailureLimit, Logging};
+use dps_transport_http::Http;
+use serde_json::Map;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+/// How long connections and work may take to end after a signal.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often places that devices have left are looked after.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Serves the device provisioning API to any device, from a configuration file.
+///
+/// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
+/// for every decision). SIGTERM and SIGINT let requests in flight end. Records live in memory and hubs
+/// are fakes: nothing survives the process, and no real hub is called.
+#[derive(Debug, Parser)]
+#[command(name = "serve", after_help = HELP)]
+struct Arguments {
+    /// The configuration, in TOML.
+    config: PathBuf,
+    /// Only check the configuration and all files it names.
+    #[arg(long)]
+    check: bool,
+}
+
+const HELP: &str = r#"The configuration; paths are relative to it, and only lines with = below "optional" may be left out:
+
+  certificate = "server.pem"         PEM, the server's own first, then its issuers
+  private_key = "server.key"         PEM
+  [listen]
+  https = "127.0.0.1:443"            port 0 takes a free one
+  [[instance]]                       one or more
+  id_scope = "0ne00000001"           what devices name it by
+  service_host = "one.example.net"
+  [[instance.hub]]                   one or more to each instance
+  name = "west.example.net"
+
+optional, with their defaults:
+  grace_ms = 250                     how long an answer waits to say "assigned" at once; 0 for never
+  allocation_policy = "hashed"       of an instance; or geoLatency, static, custom
+  enrollments = []                   JSON files as the service API has them, each with one entry or
+  enrollment_groups = []             an array; the last part of a path may contain *
+  location = ""                      of a hub, for people
+  weight = 1                         of a hub, relative to the others
+  in_policy = true                   of a hub: false takes it out of allocation
+  [[instance.certificate]]           CA certificates that groups refer to or whose chains end there
+  name = "root"
+  file = "root.pem""#;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .init();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("serve: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), BoxError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let config = Config::load(&arguments.config, AWS_LC, clock.now())?;
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    fill(&store, &config).await?;
+    if arguments.check {
+        eprintln!("{}: nothing is wrong with it", arguments.config.display());
+        return Ok(());
+    }
+
+    // Signals that come from now on are not lost.
+    let mut signals = Signals::new()?;
+    let hubs = FakeHubs::new().without_record();
+    eprintln!("serve: hubs are in-memory fakes, and records are gone when this process ends");
+    let service = Provisioner::builder(Arc::new(OneStore::new(store)), Arc::new(hubs))
+        .hook(Arc::new(SpreadAndEcho))
+        .events(Arc::new(Logging))
+        .build()?;
+    let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
+    let http = Http::new(Arc::new(limited)).with_grace(config.grace);
+    let server =
+        Server::start(Arc::new(http), config.tls.clone(), config.https, None).map_err(|error| {
+            let what = format!("{}: {error}", config.https);
+            Complaint::new(&arguments.config, "listen.https", what)
+        })?;
+    println!("https listening on {}", server.address());
+
+    let scopes: Vec<_> = config
+        .instances
+        .iter()
+        .map(|instance| &instance.scope)
+        .collect();
+    tokio::select! {
+        () = signals.next() => {}
+        () = sweep(&service, &scopes) => {}
+    }
+    let drained = server.stop(DRAIN).await?;
+    tracing::info!(
+        cut_connections = drained.connections,
+        cut_work = drained.work,
+        "drained"
+    );
+    Ok(())
+}
+
+async fn fill(store: &Arc<dyn Store>, config: &Config) -> Result<(), BoxError> {
+    for one in &config.instances {
+        let admin = Admin::new(Arc::clone(store), one.scope.clone());
+        admin.put_instance(&one.instance).await?;
+        for entry in &one.groups {
+            admin.put_group(entry).await?;
+        }
+        for entry in &one.enrollments {
+            admin.put_enrollment(entry).await?;
+        }
+        tracing::info!(
+            scope = %one.scope, hubs = one.instance.hubs.len(), groups = one.groups.len(),
+            enrollments = one.enrollments.len(), "instance"
+        );
+    }
+    Ok(())
+}
+
+/// Cleans what devices left behind when a hub did not answer. Never ends.
+async fn sweep(service: &Provisioner, scopes: &[&IdScope]) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        for scope in scopes {
+            let mut after = None;
+            loop {
+                match service.sweep(scope, after, 100).await {
+                    Ok(done) if done.next.is_some() => after = done.next,
+                    Ok(_) => break,
+                    Err(error) => {
+                        tracing::warn!(%scope, %error, "sweep");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Spreads devices by weight over the hubs in policy, as the policy `hashed` does, and sends each device
+/// what it sent along: `{"echo": …}` comes back as `registrationState.payload`. A demonstration of the
+/// policy `custom`.
+#[derive(Debug)]
+struct SpreadAndEcho;
+
+#[async_trait]
+impl AllocationHook for SpreadAndEcho {
+    async fn allocate(&self, request: &AllocationRequest<'_>) -> Result<Allocation, HookError> {
+        // A hook is offered all linked hubs, also those that are out of policy.
+        let hubs: Vec<_> = request
+            .hubs
+            .iter()
+            .copied()
+            .filter(|hub| hub.in_policy)
+            .collect();
+        let mut narrowed = request.clone();
+        narrowed.hubs = &hubs;
+        let mut allocation = BuiltIn::new(Policy::Hashed).allocate(&narrowed).await?;
+        allocation.payload = request
+            .payload
+            .map(|sent| Map::from_iter([("echo".to_owned(), sent.clone())]));
+        Ok(allocation)
+    }
+}
+
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [terminate, interrupt] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

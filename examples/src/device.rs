@@ -1,0 +1,253 @@
+//! A simulated device: the HTTPS side of the device API, as small as it can honestly be.
+//!
+//! It opens one connection, registers, asks after the operation while it is told to, and closes. It
+//! keeps no assignment and retries nothing: a real device does both.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use dps_core::attest::derive_device_key;
+use dps_core::id::SecretBytes;
+use dps_core::store::BoxError;
+use hmac::{Hmac, KeyInit, Mac};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::pki::Identity;
+
+/// What nearly all device SDKs send.
+const API_VERSION: &str = "2019-03-31";
+
+/// How often a device asks after an operation before it gives up.
+const MOST_POLLS: u32 = 20;
+
+/// Who a device is, and how it proves it.
+#[derive(Debug)]
+pub struct Device {
+    /// Its registration id.
+    pub registration: String,
+    /// What it proves it with.
+    pub proof: Proof,
+}
+
+/// What a device proves itself with.
+#[derive(Debug)]
+pub enum Proof {
+    /// A certificate in the TLS handshake.
+    Certificate(Identity),
+    /// A key of its own, with which it signs a token.
+    Key(SecretBytes),
+}
+
+impl Device {
+    /// A device that holds a certificate.
+    #[must_use]
+    pub fn with_certificate(registration: &str, identity: Identity) -> Self {
+        Self {
+            registration: registration.to_owned(),
+            proof: Proof::Certificate(identity),
+        }
+    }
+
+    /// A device that holds a key.
+    #[must_use]
+    pub fn with_key(registration: &str, key: SecretBytes) -> Self {
+        Self {
+            registration: registration.to_owned(),
+            proof: Proof::Key(key),
+        }
+    }
+
+    /// A device that was given its key, derived from a group's, in the factory.
+    #[must_use]
+    pub fn of_group(registration: &str, group_key: &SecretBytes) -> Self {
+        Self::with_key(registration, derive_device_key(group_key, registration))
+    }
+}
+
+/// The service as a device knows it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    address: SocketAddr,
+    host: ServerName<'static>,
+    scope: String,
+    roots: Arc<RootCertStore>,
+}
+
+/// What a device was told in the end.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status of the last answer.
+    pub status: u16,
+    /// Body of the last answer.
+    pub body: Value,
+    /// How many requests it took.
+    pub exchanges: u32,
+}
+
+impl Answer {
+    /// The word for how far the registration is; empty with an error.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.body["status"].as_str().unwrap_or_default()
+    }
+
+    /// The hub it was assigned to.
+    #[must_use]
+    pub fn hub(&self) -> Option<&str> {
+        let hub = self.body["registrationState"]["assignedHub"].as_str();
+        hub.filter(|_| self.state() == "assigned")
+    }
+}
+
+impl Service {
+    /// The service `scope` at `address`, whose certificate is for `host` and issued by `root`.
+    ///
+    /// # Errors
+    /// `host` is not a host name, or `root` not a certificate.
+    pub fn new(
+        address: SocketAddr,
+        host: &str,
+        root: CertificateDer<'static>,
+        scope: &str,
+    ) -> Result<Self, BoxError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(root)?;
+        Ok(Self {
+            address,
+            host: ServerName::try_from(host.to_owned())?,
+            scope: scope.to_owned(),
+            roots: Arc::new(roots),
+        })
+    }
+
+    /// Registers `device` over a connection of its own, and waits for the outcome.
+    ///
+    /// # Errors
+    /// No complete answer came. A refusal is an [`Answer`].
+    pub async fn register(
+        &self,
+        device: &Device,
+        payload: Option<&Value>,
+    ) -> Result<Answer, BoxError> {
+        let mut connection = self.connect(device).await?;
+        let id = &device.registration;
+        let base = format!("/{}/registrations/{id}", self.scope);
+        let mut body = json!({"registrationId": id});
+        if let Some(payload) = payload {
+            body["payload"] = payload.clone();
+        }
+        let path = format!("{base}/register?api-version={API_VERSION}");
+        let request = self.request(device, Method::PUT, &path, body.to_string())?;
+        let (mut answer, mut delay) = exchange(&mut connection, request).await?;
+        while answer.state() == "assigning" && answer.exchanges <= MOST_POLLS {
+            tokio::time::sleep(delay).await;
+            let operation = answer.body["operationId"].as_str().unwrap_or_default();
+            let path = format!("{base}/operations/{operation}?api-version={API_VERSION}");
+            let request = self.request(device, Method::GET, &path, String::new())?;
+            let exchanges = answer.exchanges;
+            (answer, delay) = exchange(&mut connection, request).await?;
+            answer.exchanges += exchanges;
+        }
+        Ok(answer)
+    }
+
+    async fn connect(&self, device: &Device) -> Result<SendRequest<Full<Bytes>>, BoxError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(Arc::clone(&self.roots));
+        let config = match &device.proof {
+            Proof::Certificate(Identity { chain, key }) => {
+                config.with_client_auth_cert(chain.clone(), key.clone_key())?
+            }
+            Proof::Key(_) => config.with_no_client_auth(),
+        };
+        let socket = TcpStream::connect(self.address).await?;
+        socket.set_nodelay(true)?;
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(self.host.clone(), socket).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn request(
+        &self,
+        device: &Device,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Request<Full<Bytes>>, BoxError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, self.host.to_str().as_ref())
+            .header(CONTENT_TYPE, "application/json; charset=utf-8");
+        if let Proof::Key(key) = &device.proof {
+            let resource = format!("{}/registrations/{}", self.scope, device.registration);
+            let token = token(&resource, key, Duration::from_secs(3600))?;
+            request = request.header(AUTHORIZATION, token);
+        }
+        Ok(request.body(Full::from(body))?)
+    }
+}
+
+async fn exchange(
+    connection: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(Answer, Duration), BoxError> {
+    connection.ready().await?;
+    let response = connection.send_request(request).await?;
+    let status = response.status().as_u16();
+    let delay = response.headers().get(RETRY_AFTER);
+    let delay = delay.and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = response.into_body().collect().await?.to_bytes();
+    let answer = Answer {
+        status,
+        body: serde_json::from_slice(&body)?,
+        exchanges: 1,
+    };
+    Ok((answer, Duration::from_secs(delay.unwrap_or(2))))
+}
+
+/// A shared access signature over `resource` that is good for `validity` from now.
+///
+/// # Source
+/// "SAS token structure" in *Symmetric key attestation*.
+fn token(resource: &str, key: &SecretBytes, validity: Duration) -> Result<String, BoxError> {
+    let expiry = (SystemTime::now().duration_since(UNIX_EPOCH)? + validity).as_secs();
+    let resource = escape(resource);
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose())?;
+    mac.update(format!("{resource}\n{expiry}").as_bytes());
+    let signature = escape(&BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    Ok(format!(
+        "SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn=registration"
+    ))
+}
+
+/// Percent-encodes all but letters, digits and `-._~`.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

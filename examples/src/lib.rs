@@ -1,0 +1,6 @@
+//! What the examples share, so that each of them can be about one thing.
+
+pub mod config;
+pub mod device;
+pub mod pki;
+pub mod server;

@@ -1,0 +1,260 @@
+//! What `serve` says of a bad configuration.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::path::Path;
+
+use dps_core::crypto::AWS_LC;
+use dps_core::time::{Clock, SystemClock};
+use dps_examples::config::Config;
+use serde_json::json;
+
+use self::support::{Folder, SOUND, group, individual};
+
+#[test]
+fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
+    let config = Folder::new().load().unwrap();
+    assert_eq!(config.notes, []);
+    assert_eq!(config.grace.as_millis(), 250);
+    let [one] = config.instances.as_slice() else {
+        panic!("one instance")
+    };
+    assert_eq!(one.scope.as_str(), "0ne00000001");
+    assert_eq!((one.enrollments.len(), one.groups.len()), (2, 1));
+    let [west, north] = one.instance.hubs.as_slice() else {
+        panic!("two hubs")
+    };
+    assert_eq!(
+        (west.weight, west.in_policy, &*west.location),
+        (1, true, "westus")
+    );
+    assert_eq!((north.weight, north.in_policy), (3, false));
+    assert!(one.instance.certificates[0].verified);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("nowhere.toml"), AWS_LC, SystemClock.now()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("nowhere.toml: No such file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_everywhere() {
+    let folder = Folder::new();
+    for (at, key) in [
+        ("[listen]", "grace = 1\n[listen]"),
+        ("[listen]", "[listen]\nhttp = \"127.0.0.1:80\""),
+        ("[[instance]]", "[[instance]]\nhubs = []"),
+        ("[[instance.hub]]", "[[instance.hub]]\nwieght = 2"),
+        (
+            "[[instance.certificate]]",
+            "[[instance.certificate]]\nverified = true",
+        ),
+    ] {
+        let complaint = folder.changed(at, key);
+        assert!(
+            complaint.starts_with("serve.toml: TOML parse error at line"),
+            "{complaint}"
+        );
+        assert!(complaint.contains("unknown field"), "{complaint}");
+    }
+}
+
+#[test]
+fn each_complaint_names_the_key() {
+    let folder = Folder::new();
+    let cases = [
+        (
+            "server.pem",
+            "server.pom",
+            "certificate: server.pom: No such file or directory (os error 2)",
+        ),
+        (
+            "server.pem",
+            "server.key",
+            "certificate: server.key: there is no certificate in the chain (no \"BEGIN CERTIFICATE\" section)",
+        ),
+        (
+            "server.key",
+            "server.pem",
+            "private_key: server.pem: there is no private key (no \"BEGIN PRIVATE KEY\" section)",
+        ),
+        (
+            "[listen]",
+            "grace_ms = 60000\n[listen]",
+            "grace_ms: must be at most 5000",
+        ),
+        (
+            "0ne00000001",
+            "enrollments",
+            "instance[0].id_scope: the name is a reserved word",
+        ),
+        (
+            "one.example.net",
+            "",
+            "instance[0].service_host: the name is empty",
+        ),
+        (
+            "id_scope",
+            "allocation_policy = \"nearest\"\nid_scope",
+            "instance[0].allocation_policy: must be one of hashed, geoLatency, static, custom",
+        ),
+        (
+            "west.example.net",
+            "-",
+            "instance[0].hub[0].name: character 0 of the name is not allowed there",
+        ),
+        (
+            "north.example.net",
+            "West.example.net",
+            "instance[0].hub[1].name: West.example.net is linked already",
+        ),
+        (
+            "location = \"westus\"",
+            "weight = 0",
+            "instance[0].hub: no hub is in policy with a weight above 0",
+        ),
+        (
+            "\"root\"",
+            "\"\"",
+            "instance[0].certificate[0].name: the name is empty",
+        ),
+        (
+            "root.pem",
+            "server.key",
+            "instance[0].certificate[0].file: server.key: holds no certificate in PEM",
+        ),
+        (
+            "root.pem",
+            "leaf.pem",
+            "instance[0].certificate[0].file: leaf.pem is not a CA certificate",
+        ),
+        (
+            "devices/*.json",
+            "devices/*.txt",
+            "instance[0].enrollments: devices/*.txt: matches no file",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert_eq!(folder.changed(from, to), format!("serve.toml: {expected}"));
+    }
+}
+
+#[test]
+fn an_instance_needs_a_scope_a_host_and_a_hub_of_its_own() {
+    let folder = Folder::new();
+    let complaint = |text: &str| {
+        folder.write("serve.toml", text);
+        folder.complaint()
+    };
+    let (head, tables) = SOUND.split_once("[[instance]]").unwrap();
+    assert_eq!(
+        complaint(head),
+        "serve.toml: instance: there has to be at least one"
+    );
+    let (without_hubs, _) = SOUND.split_once("[[instance.hub]]").unwrap();
+    assert_eq!(
+        complaint(without_hubs),
+        "serve.toml: instance[0].hub: there has to be at least one linked hub"
+    );
+    folder.json("none.json", &json!([]));
+    let empty = tables
+        .replace("devices/*", "none")
+        .replace("groups.json", "none.json");
+    let second = |from: &str, to: &str| format!("{SOUND}[[instance]]{}", empty.replace(from, to));
+    assert_eq!(
+        complaint(&second("one.example", "two.example")),
+        "serve.toml: instance[1].id_scope: 0ne00000001 is the scope of an instance above"
+    );
+    assert_eq!(
+        complaint(&second("0ne00000001", "0ne00000002")),
+        "serve.toml: instance[1].service_host: one.example.net is the host of an instance above"
+    );
+}
+
+#[test]
+fn a_complaint_about_an_entry_names_file_index_and_member() {
+    let folder = Folder::new();
+    let short = json!({"attestation": {"type": "symmetricKey", "symmetricKey":
+        {"primaryKey": "AAAAAAAAAAAAAAAA"}}});
+    folder.json(
+        "devices/b.json",
+        &json!([individual("ok", &json!({})), individual("p", &short)]),
+    );
+    assert_eq!(
+        folder.complaint(),
+        "devices/b.json: [1].attestation.symmetricKey.primaryKey: 12 bytes, must have 16 to 64"
+    );
+    folder.json("devices/b.json", &individual("p", &short));
+    assert_eq!(
+        folder.complaint(),
+        "devices/b.json: attestation.symmetricKey.primaryKey: 12 bytes, must have 16 to 64"
+    );
+    folder.json("devices/b.json", &json!([7]));
+    assert_eq!(folder.complaint(), "devices/b.json: [0]: must be an object");
+    folder.write("devices/b.json", "{");
+    assert!(
+        folder
+            .complaint()
+            .starts_with("devices/b.json: not acceptable JSON")
+    );
+    folder.json("devices/b.json", &individual("PRESS-1", &json!({})));
+    assert_eq!(
+        folder.complaint(),
+        "devices/b.json: registrationId: PRESS-1 is in devices/a.json already"
+    );
+}
+
+#[test]
+fn an_entry_that_could_never_assign_a_device_is_refused() {
+    let folder = Folder::new();
+    let cases = [
+        (
+            json!({"allocationPolicy": "static"}),
+            "iotHubs: the allocation policy is static, so one hub has to be named",
+        ),
+        (
+            json!({"allocationPolicy": "static", "iotHubs": ["east.example.net"]}),
+            "iotHubs: east.example.net is not a linked hub",
+        ),
+        (
+            json!({"iotHubHostName": "east.example.net"}),
+            "iotHubHostName: east.example.net is not a linked hub",
+        ),
+        (
+            json!({"attestation": {"type": "x509", "x509": {"caReferences": {"primary": "rot"}}}}),
+            "attestation.x509.caReferences: the instance has no certificate named rot",
+        ),
+    ];
+    for (changes, expected) in cases {
+        folder.json("groups.json", &group("line-1", &changes));
+        assert_eq!(folder.complaint(), format!("groups.json: {expected}"));
+    }
+}
+
+#[test]
+fn what_is_allowed_and_probably_not_meant_is_noted() {
+    let folder = Folder::new();
+    let both = json!({"iotHubs": ["east.example.net", "west.example.net"]});
+    let made = json!({"attestation": {"type": "symmetricKey"}});
+    folder.json(
+        "groups.json",
+        &json!([group("a", &both), group("b", &made)]),
+    );
+    let notes = folder.load().unwrap().notes;
+    let notes: Vec<_> = notes
+        .iter()
+        .map(|note| format!("{}: {}", note.key, note.what))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "[0]: iotHubs: east.example.net is not a linked hub",
+            "[1]: attestation: its keys are made anew at each start and nobody knows them",
+        ]
+    );
+}

@@ -1,0 +1,229 @@
+//! The example server as a process of its own: devices register, a signal ends it.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use dps_core::id::SecretBytes;
+use dps_examples::device::{Answer, Device, Service};
+use dps_examples::pki::{Authority, self_signed};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+
+use self::support::{Folder, SOUND, pem};
+
+/// Cargo builds examples beside the tests of their package.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/serve")
+}
+
+struct Running {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn start(folder: &Folder) -> Self {
+        let mut process = Command::new(program())
+            .arg(folder.config())
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let output = process.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let address = line.trim_end().strip_prefix("https listening on ");
+        let Some(address) = address else {
+            let mut said = String::new();
+            process
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut said)
+                .unwrap();
+            panic!("{line}{said}")
+        };
+        Self {
+            address: address.parse().unwrap(),
+            process,
+        }
+    }
+
+    fn signal(mut self, name: &str) -> ExitStatus {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn service(folder: &Folder, running: &Running) -> Service {
+    let root = CertificateDer::from_pem_file(folder.config().with_file_name("root.pem")).unwrap();
+    Service::new(running.address, "localhost", root, "0ne00000001").unwrap()
+}
+
+fn x509(slots: &str, certificate: &CertificateDer<'_>) -> Value {
+    let certificate = json!({"certificate": pem("CERTIFICATE", certificate)});
+    json!({"type": "x509", "x509": {slots: {"primary": certificate}}})
+}
+
+fn assigned(answer: &Answer, registration: &str) {
+    assert_eq!(answer.hub(), Some("west.example.net"), "{answer:?}");
+    assert_eq!(
+        answer.body["registrationState"]["registrationId"],
+        registration
+    );
+}
+
+#[tokio::test]
+async fn devices_of_every_kind_register_and_sigterm_ends_it_with_status_0() {
+    let folder = Folder::new();
+    let press = self_signed("press-1").unwrap();
+    let line = Authority::root("Factory").unwrap();
+    let inner = line.intermediate("Line 1").unwrap();
+    folder.json(
+        "line.json",
+        &json!({
+            "enrollmentGroupId": "line-1", "attestation": x509("signingCertificates", inner.der()),
+        }),
+    );
+    folder.json(
+        "devices/a.json",
+        &json!({
+            "registrationId": "press-1", "attestation": x509("clientCertificates", &press.chain[0]),
+            "deviceId": "Press#1",
+        }),
+    );
+    let (one, many) = (SecretBytes::new(vec![1; 32]), SecretBytes::new(vec![2; 64]));
+    let symmetric = |key: &SecretBytes| {
+        let key = BASE64_STANDARD.encode(key.expose());
+        json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": key}})
+    };
+    folder.json("devices/b.json", &json!([
+        {"registrationId": "kiosk-7", "attestation": symmetric(&one)},
+        {"registrationId": "sensor-13", "attestation": symmetric(&one), "provisioningStatus": "disabled"},
+    ]));
+    folder.json(
+        "groups.json",
+        &json!([
+            {"enrollmentGroupId": "sensors", "attestation": symmetric(&many)},
+        ]),
+    );
+    // The chain of the line ends at a certificate of the instance.
+    folder.write("factory.pem", &line.pem());
+    let more = "[[instance.certificate]]\nname = \"factory\"\nfile = \"factory.pem\"\n";
+    let text = SOUND.replace("\"groups.json\"", "\"groups.json\", \"line.json\"");
+    folder.write("serve.toml", &format!("{text}\n{more}"));
+
+    let running = Running::start(&folder);
+    let service = service(&folder, &running);
+
+    let answer = service
+        .register(&Device::with_certificate("press-1", press), None)
+        .await
+        .unwrap();
+    assigned(&answer, "press-1");
+    assert_eq!(answer.body["registrationState"]["deviceId"], "Press#1");
+    assert_eq!((answer.status, answer.exchanges), (202, 1));
+
+    let member = Device::with_certificate("robot-4", inner.device("robot-4").unwrap());
+    assigned(&service.register(&member, None).await.unwrap(), "robot-4");
+    let kiosk = Device::with_key("kiosk-7", one.clone());
+    assigned(&service.register(&kiosk, None).await.unwrap(), "kiosk-7");
+    let sensor = Device::of_group("sensor-12", &many);
+    assigned(&service.register(&sensor, None).await.unwrap(), "sensor-12");
+
+    let blocked = Device::with_key("sensor-13", one);
+    assert_eq!(
+        service.register(&blocked, None).await.unwrap().state(),
+        "disabled"
+    );
+    for stranger in [
+        Device::with_certificate("press-1", self_signed("press-1").unwrap()),
+        Device::with_key("kiosk-7", many.clone()),
+        Device::with_key("nobody", many),
+    ] {
+        let answer = service.register(&stranger, None).await.unwrap();
+        assert_eq!(
+            (answer.status, &answer.body["errorCode"]),
+            (401, &json!(401_002))
+        );
+    }
+    assert_eq!(running.signal("TERM").code(), Some(0));
+}
+
+// Paused, so that the device need not really wait before it asks again.
+#[tokio::test(start_paused = true)]
+async fn without_grace_a_registration_takes_two_exchanges_and_custom_echoes_the_payload() {
+    let folder = Folder::new();
+    let custom = "allocation_policy = \"custom\"\nid_scope";
+    let text = SOUND.replace("id_scope", custom);
+    folder.write("serve.toml", &format!("grace_ms = 0\n{text}"));
+    let running = Running::start(&folder);
+    let service = service(&folder, &running);
+    let device = Device::with_key("press-2", SecretBytes::new(vec![0; 32]));
+    let answer = service
+        .register(&device, Some(&json!({"line": 3})))
+        .await
+        .unwrap();
+    assigned(&answer, "press-2");
+    assert_eq!((answer.status, answer.exchanges), (200, 2));
+    assert_eq!(
+        answer.body["registrationState"]["payload"],
+        json!({"echo": {"line": 3}})
+    );
+    assert_eq!(running.signal("INT").code(), Some(0));
+}
+
+#[test]
+fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
+    let folder = Folder::new();
+    folder.write("serve.toml", &SOUND.replace("root.pem", "missing.pem"));
+    let run = |more: &[&str]| {
+        Command::new(program())
+            .arg(folder.config())
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = "serve.toml: instance[0].certificate[0].file: missing.pem: No such file";
+    assert!(said.contains(expected), "{said}");
+
+    folder.write("serve.toml", &SOUND.replace("127.0.0.1", "192.0.2.1"));
+    let said = String::from_utf8(run(&[]).stderr).unwrap();
+    assert!(
+        said.contains("serve.toml: listen.https: 192.0.2.1:0: "),
+        "{said}"
+    );
+
+    folder.write("serve.toml", SOUND);
+    assert!(run(&["--check"]).status.success());
+}
