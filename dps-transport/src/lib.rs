@@ -17,7 +17,6 @@ mod failure_limit;
 mod limits;
 mod listener;
 mod logging;
-pub mod device_json;
 mod peer;
 mod prefix;
 mod protocol;
