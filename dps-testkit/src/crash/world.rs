@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use dps_core::api::{
 use dps_core::attest::{
     AttestError, AttestRequest, AttestationVerifier, Attested, Evidence, SignIn, Verdict,
 };
+use dps_core::crypto::{Crypto, CryptoError, SecureRandom};
 use dps_core::enrollment::{Attestation, Enrollment, ReprovisionPolicy, Subject};
 use dps_core::hub::{DeviceAuth, DeviceLink, HubDevice, HubLinker, Place, TwinPlan};
 use dps_core::id::{
@@ -123,6 +124,7 @@ impl World {
             seen: Arc::clone(&self.seen),
         };
         Provisioner::builder(Arc::new(OneStore::new(Arc::new(store))), Arc::new(hubs))
+            .crypto(Crypto::new(&[], &COUNTED))
             .clock(Arc::new(self.clock.clone()))
             .verifier(Arc::new(Gullible))
             .hook(Arc::new(Fickle { asked: Arc::clone(&self.asked) }))
@@ -346,6 +348,22 @@ fn hear(response: &DeviceResponse) -> Told {
             Told { operation: Some(operation.clone()), state: Some(state.clone()) }
         }
         _ => Told { operation: None, state: None },
+    }
+}
+
+/// Random bytes that come again: no operation needs a secret here, only an id of its own.
+#[derive(Debug)]
+struct Counted(AtomicU64);
+
+static COUNTED: Counted = Counted(AtomicU64::new(1));
+
+impl SecureRandom for Counted {
+    fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError> {
+        for chunk in out.chunks_mut(8) {
+            let next = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            chunk.copy_from_slice(next.get(..chunk.len()).unwrap_or_default());
+        }
+        Ok(())
     }
 }
 
