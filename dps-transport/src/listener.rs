@@ -315,20 +315,20 @@ mod tests {
         assert!((60..80).contains(&asked), "{asked} times in a minute");
     }
 
-    /// Waits for the drain, as an idle connection does.
-    #[derive(Debug)]
-    struct Idle;
-
-    #[async_trait::async_trait]
-    impl Protocol for Idle {
-        async fn serve(&self, _: Box<dyn ByteStream>, _: Peer, tasks: Tasks) {
-            tasks.draining().await;
-        }
-    }
-
     #[test]
     #[cfg(feature = "aws-lc")]
     fn a_connection_keeps_no_room_for_its_handshake() {
+        /// Waits for the drain, as an idle connection does.
+        #[derive(Debug)]
+        struct Idle;
+
+        #[async_trait::async_trait]
+        impl Protocol for Idle {
+            async fn serve(&self, _: Box<dyn ByteStream>, _: Peer, tasks: Tasks) {
+                tasks.draining().await;
+            }
+        }
+
         let named = rcgen::generate_simple_self_signed(["dps.test".to_owned()]).unwrap();
         let tls = ServerTls::from_der(
             &crate::TlsProvider::aws_lc(),

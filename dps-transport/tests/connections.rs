@@ -1,4 +1,5 @@
 //! How many connections are taken, for how long, and how they end.
+#![cfg(any(feature = "aws-lc", feature = "ring"))]
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
 mod common;

@@ -1,4 +1,5 @@
 //! What the handshake hears, proves, and leaves to others.
+#![cfg(any(feature = "aws-lc", feature = "ring"))]
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
 mod common;
