@@ -5,14 +5,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use dps_core::attest::derive_device_key;
 use dps_core::id::SecretBytes;
 use dps_core::store::BoxError;
-use hmac::{Hmac, KeyInit, Mac};
+use dps_core::time::{Clock, SystemClock};
+use dps_testkit::certs::Identity;
+use dps_testkit::sas;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -22,11 +22,8 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-
-use crate::pki::Identity;
 
 /// What nearly all device SDKs send.
 const API_VERSION: &str = "2019-03-31";
@@ -171,8 +168,8 @@ impl Service {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(Arc::clone(&self.roots));
         let config = match &device.proof {
-            Proof::Certificate(Identity { chain, key }) => {
-                config.with_client_auth_cert(chain.clone(), key.clone_key())?
+            Proof::Certificate(own) => {
+                config.with_client_auth_cert(own.chain_der().to_vec(), own.key_der())?
             }
             Proof::Key(_) => config.with_no_client_auth(),
         };
@@ -198,8 +195,8 @@ impl Service {
             .header(HOST, self.host.to_str().as_ref())
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
         if let Proof::Key(key) = &device.proof {
-            let resource = format!("{}/registrations/{}", self.scope, device.registration);
-            let token = token(&resource, key, Duration::from_secs(3600))?;
+            let expires = SystemClock.now().plus(Duration::from_secs(3600));
+            let token = sas::token(key, &self.scope, &device.registration, expires);
             request = request.header(AUTHORIZATION, token);
         }
         Ok(request.body(Full::from(body))?)
@@ -222,32 +219,4 @@ async fn exchange(
         exchanges: 1,
     };
     Ok((answer, Duration::from_secs(delay.unwrap_or(2))))
-}
-
-/// A shared access signature over `resource` that is good for `validity` from now.
-///
-/// # Source
-/// "SAS token structure" in *Symmetric key attestation*.
-fn token(resource: &str, key: &SecretBytes, validity: Duration) -> Result<String, BoxError> {
-    let expiry = (SystemTime::now().duration_since(UNIX_EPOCH)? + validity).as_secs();
-    let resource = escape(resource);
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose())?;
-    mac.update(format!("{resource}\n{expiry}").as_bytes());
-    let signature = escape(&BASE64_STANDARD.encode(mac.finalize().into_bytes()));
-    Ok(format!(
-        "SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn=registration"
-    ))
-}
-
-/// Percent-encodes all but letters, digits and `-._~`.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
