@@ -33,7 +33,7 @@ use dps_examples::config::{Complaint, Config};
 use dps_examples::server::Server;
 use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Logging};
+use dps_transport::{FailureLimit, Logging, Tasks};
 use dps_transport_http::Http;
 use serde_json::Map;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -128,11 +128,16 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .build()?;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
     let http = Http::new(Arc::new(limited)).with_grace(config.grace);
-    let server =
-        Server::start(Arc::new(http), config.tls.clone(), config.https, None).map_err(|error| {
-            let what = format!("{}: {error}", config.https);
-            Complaint::new(&arguments.config, "listen.https", what)
-        })?;
+    let server = Server::start(
+        Arc::new(http),
+        config.tls.clone(),
+        config.https,
+        Tasks::new(),
+    )
+    .map_err(|error| {
+        let what = format!("{}: {error}", config.https);
+        Complaint::new(&arguments.config, "listen.https", what)
+    })?;
     println!("https listening on {}", server.address());
 
     let scopes: Vec<_> = config

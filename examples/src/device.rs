@@ -140,7 +140,7 @@ impl Service {
         device: &Device,
         payload: Option<&Value>,
     ) -> Result<Answer, BoxError> {
-        let mut connection = self.connect(device).await?;
+        let mut connection = self.connect(Some(&device.proof)).await?;
         let id = &device.registration;
         let base = format!("/{}/registrations/{id}", self.scope);
         let mut body = json!({"registrationId": id});
@@ -148,13 +148,13 @@ impl Service {
             body["payload"] = payload.clone();
         }
         let path = format!("{base}/register?api-version={API_VERSION}");
-        let request = self.request(device, Method::PUT, &path, body.to_string())?;
+        let request = self.request(Some(device), Method::PUT, &path, body.to_string())?;
         let (mut answer, mut delay) = exchange(&mut connection, request).await?;
         while answer.state() == "assigning" && answer.exchanges <= MOST_POLLS {
             tokio::time::sleep(delay).await;
             let operation = answer.body["operationId"].as_str().unwrap_or_default();
             let path = format!("{base}/operations/{operation}?api-version={API_VERSION}");
-            let request = self.request(device, Method::GET, &path, String::new())?;
+            let request = self.request(Some(device), Method::GET, &path, String::new())?;
             let exchanges = answer.exchanges;
             (answer, delay) = exchange(&mut connection, request).await?;
             answer.exchanges += exchanges;
@@ -162,16 +162,26 @@ impl Service {
         Ok(answer)
     }
 
-    async fn connect(&self, device: &Device) -> Result<SendRequest<Full<Bytes>>, BoxError> {
+    /// Asks for `path` without any credentials, over a connection of its own.
+    ///
+    /// # Errors
+    /// No complete answer came, or one that is not JSON.
+    pub async fn get(&self, path: &str) -> Result<Answer, BoxError> {
+        let mut connection = self.connect(None).await?;
+        let request = self.request(None, Method::GET, path, String::new())?;
+        Ok(exchange(&mut connection, request).await?.0)
+    }
+
+    async fn connect(&self, proof: Option<&Proof>) -> Result<SendRequest<Full<Bytes>>, BoxError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(Arc::clone(&self.roots));
-        let config = match &device.proof {
-            Proof::Certificate(own) => {
+        let config = match proof {
+            Some(Proof::Certificate(own)) => {
                 config.with_client_auth_cert(own.chain_der().to_vec(), own.key_der())?
             }
-            Proof::Key(_) => config.with_no_client_auth(),
+            Some(Proof::Key(_)) | None => config.with_no_client_auth(),
         };
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
@@ -184,7 +194,7 @@ impl Service {
 
     fn request(
         &self,
-        device: &Device,
+        device: Option<&Device>,
         method: Method,
         path: &str,
         body: String,
@@ -194,9 +204,13 @@ impl Service {
             .uri(path)
             .header(HOST, self.host.to_str().as_ref())
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
-        if let Proof::Key(key) = &device.proof {
+        if let Some(Device {
+            registration,
+            proof: Proof::Key(key),
+        }) = device
+        {
             let expires = SystemClock.now().plus(Duration::from_secs(3600));
-            let token = sas::token(key, &self.scope, &device.registration, expires);
+            let token = sas::token(key, &self.scope, registration, expires);
             request = request.header(AUTHORIZATION, token);
         }
         Ok(request.body(Full::from(body))?)
