@@ -5,14 +5,18 @@
 //! * [`sim`]: simulates where a policy puts a fleet of devices.
 //! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
 //! * [`scripted`]: a device API with canned replies, for tests of transports.
+//! * [`crash`]: dies at every effect of an assembly, and looks where the device is.
 //! * [`clock`]: a clock that is set by hand.
 //! * [`run`]: drives futures without a runtime.
+//! * [`certs`]: CAs, devices and servers with certificates.
+//! * [`sas`]: tokens as the device SDKs make them.
 //!
 //! Nothing here needs an asynchronous runtime, and nothing here is for production: fakes forget
 //! everything with the process, and trust whoever calls them.
 
 pub mod certs;
 pub mod clock;
+pub mod crash;
 mod fleet;
 pub mod hook;
 pub mod hub;

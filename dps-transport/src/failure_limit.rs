@@ -28,6 +28,9 @@ const ADDRESSES: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
 /// behind an address translator, one device that tries a wrong key more often than the limit shuts
 /// out its neighbours.
 ///
+/// Attempts that are under way together are all looked at: so many more as the address may have
+/// connections ([`Limits`](crate::Limits)).
+///
 /// Memory is bounded: 65,536 addresses of about 100 bytes. What is forgotten begins anew.
 pub struct FailureLimit {
     inner: Arc<dyn DeviceApi>,
@@ -139,3 +142,6 @@ impl fmt::Debug for FailureLimit {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

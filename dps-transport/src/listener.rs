@@ -315,6 +315,34 @@ mod tests {
         assert!((60..80).contains(&asked), "{asked} times in a minute");
     }
 
+    #[test]
+    #[cfg(feature = "aws-lc")]
+    fn a_connection_keeps_no_room_for_its_handshake() {
+        /// Waits for the drain, as an idle connection does.
+        #[derive(Debug)]
+        struct Idle;
+
+        #[async_trait::async_trait]
+        impl Protocol for Idle {
+            async fn serve(&self, _: Box<dyn ByteStream>, _: Peer, tasks: Tasks) {
+                tasks.draining().await;
+            }
+        }
+
+        let named = rcgen::generate_simple_self_signed(["dps.test".to_owned()]).unwrap();
+        let tls = ServerTls::from_der(
+            &crate::TlsProvider::aws_lc(),
+            vec![named.cert.der().clone()],
+            rustls_pki_types::PrivateKeyDer::Pkcs8(named.signing_key.serialize_der().into()),
+        );
+        let listener = Listener::new(tls.unwrap(), Arc::new(Idle), Tasks::new());
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let permit = listener.gate.enter(address).unwrap();
+        let (io, _far) = tokio::io::duplex(1024);
+        let size = size_of_val(&listener.run(io, address, permit));
+        assert!(size < 512, "{size} bytes");
+    }
+
     #[tokio::test]
     async fn several_sockets_share_one_port() {
         let sockets = bind_shared(SocketAddr::from(([127, 0, 0, 1], 0)), 3).unwrap();

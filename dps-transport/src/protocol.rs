@@ -23,6 +23,8 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// * `tasks`: outlives the connection. The implementation ends soon after
     ///   [`Tasks::draining`] resolves: requests in flight are answered, new ones are not taken.
     ///
+    /// The implementation shuts `io` down when it is done: dropping it sends no `close_notify`.
+    ///
     /// The future is dropped where it stands when the drain's time is up.
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks);
 }

@@ -35,6 +35,7 @@ fn record(phase: Phase) -> Registration {
             id: OperationId::parse("5.0.a").unwrap(),
             phase,
             started: CREATED,
+            since: CREATED,
             resume_at: CREATED,
             attempts: 1,
             token: None,

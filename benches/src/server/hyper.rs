@@ -1,0 +1,60 @@
+//! hyper over rustls with a constant answer: what the HTTP stack itself costs.
+
+use std::convert::Infallible;
+use std::io;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Answer, Setup, listener, on_one_core, tls};
+
+/// Serves a constant answer through hyper and tokio-rustls, both as they come.
+///
+/// Options: `body` (bytes of the answer's body, 600), `mutual` (require a client certificate, false).
+/// Connections stay open or close as the client asks.
+///
+/// # Errors
+/// When the server cannot listen.
+pub fn serve(setup: &Setup) -> io::Result<()> {
+    let body = Answer::of(setup.option("body", 600)).body().clone();
+    let acceptor = TlsAcceptor::from(tls(setup));
+    on_one_core(async move {
+        let listener = listener()?;
+        setup.listening(listener.local_addr()?.port())?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let (acceptor, body) = (acceptor.clone(), body.clone());
+            tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let service = service_fn(move |request| answer(request, body.clone()));
+                let connection = http1::Builder::new();
+                // A client that breaks off is the client's business: it counts the failure.
+                let _ = connection
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    })
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let _ = request.into_body().collect().await;
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let kind = hyper::header::HeaderValue::from_static(Answer::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}

@@ -1,0 +1,151 @@
+//! Tables for people.
+
+use crate::idle::Memory;
+use crate::measure::{Figures, Spread, Window};
+
+/// Prints a title, and below it what was held fixed.
+pub fn title(text: &str, fixed: &str) {
+    println!("\n{text}\n{}", "=".repeat(text.chars().count()));
+    println!("{fixed}\n");
+}
+
+/// Prints what each server spent for a unit, and its rate beside that of the first.
+pub fn costs(unit: &str, all: &[Figures]) {
+    let Some(base) = all.first() else { return };
+    let cpu = format!("CPU µs/{unit}");
+    let head = [
+        "server",
+        &cpu,
+        "min-max",
+        "/s per core",
+        "beside first",
+        "seen/s",
+        "busy",
+        "waited",
+    ]
+    .map(str::to_owned);
+    let rows = all.iter().map(|one| {
+        let cpu = one.cpu_micros();
+        let middle = |of: fn(&Window) -> f64| Spread::of(one.windows.iter().map(of)).median;
+        [
+            one.label.clone(),
+            micros(cpu.median),
+            format!("{}-{}", micros(cpu.least), micros(cpu.greatest)),
+            thousands(one.per_core()),
+            format!("{:.2}x", one.rate_beside(base).median),
+            thousands(middle(|window| window.rate)),
+            format!("{:.0} %", middle(|window| window.busy) * 100.0),
+            format!("{:.0} %", middle(|window| window.waited) * 100.0),
+        ]
+    });
+    grid(&head, rows);
+    for one in all.iter().filter(|one| one.failed > 0) {
+        println!("{}: {} failed", one.label, one.failed);
+    }
+    println!(
+        "CPU: of the server alone, median of the windows. Busy: the server was on its CPU; waited: the\n\
+         CPU was another program's. Seen/s is what this client drew from it, and no measure of it.\n"
+    );
+}
+
+/// Prints one ratio with what is asked of it.
+///
+/// * `least`: what the project promises, as a part (0.8) or a multiple (3.0).
+pub fn verdict(ours: &Figures, other: &Figures, least: f64) {
+    let ratio = ours.rate_beside(other);
+    let word = if ratio.median >= least {
+        "holds"
+    } else {
+        "MISSED"
+    };
+    println!(
+        "{} does {:.2} [{:.2}-{:.2}] times the rate of {}; at least {least:.2}: {word}",
+        ours.label, ratio.median, ratio.least, ratio.greatest, other.label
+    );
+}
+
+/// Prints the memory that each held connection takes.
+pub fn memory(all: &[Memory]) {
+    let head = [
+        "server",
+        "kB/connection",
+        "step by step",
+        "before, MB",
+        "held",
+    ]
+    .map(str::to_owned);
+    let rows = all.iter().map(|one| {
+        let steps: Vec<_> = one
+            .bytes_each_step()
+            .iter()
+            .map(|bytes| format!("{:.1}", bytes / 1000.0))
+            .collect();
+        [
+            one.label.clone(),
+            format!("{:.1}", one.bytes_each() / 1000.0),
+            steps.join(" "),
+            format!(
+                "{:.1}",
+                f64::from(u32::try_from(one.before / 1000).unwrap_or(u32::MAX)) / 1000.0
+            ),
+            one.steps.last().map_or(0, |step| step.0).to_string(),
+        ]
+    });
+    grid(&head, rows);
+}
+
+fn micros(value: f64) -> String {
+    if value < 100.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Prints rows in columns: the first flush left, the others flush right.
+fn grid<const N: usize>(head: &[String; N], rows: impl Iterator<Item = [String; N]>) {
+    let rows: Vec<_> = rows.collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| &row[column]).chain([&head[column]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let print = |row: &[String; N]| {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            if column == 0 {
+                line.push_str(&format!("{cell:<width$}"));
+            } else {
+                line.push_str(&format!("  {cell:>width$}"));
+            }
+        }
+        println!("{line}");
+    };
+    print(head);
+    println!("{}", "-".repeat(widths.iter().sum::<usize>() + 2 * (N - 1)));
+    rows.iter().for_each(print);
+    println!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(thousands(1_234_567.0), "1 234 567");
+        assert_eq!(thousands(12.0), "12");
+    }
+}

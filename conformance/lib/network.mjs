@@ -1,0 +1,60 @@
+// The SDKs connect to port 443 and nothing else. Where this process may not listen there, the whole run moves into
+// a user and network namespace of its own, which needs no root.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+
+export const ADDRESS = '127.0.0.1';
+export const PORT = 443;
+
+/** The exit status that says: this machine cannot run the suite at all, and nothing was tried. */
+export const CANNOT_RUN_HERE = 77;
+
+const INSIDE = 'DPS_CONFORMANCE_INSIDE';
+
+// A new network namespace has its loopback down. perl-base is on every Debian and Ubuntu, iproute2 is not:
+// 0x8914 is SIOCSIFFLAGS, 1 is IFF_UP.
+const LOOPBACK_UP =
+  'socket(my $s, 2, 2, 0) or die "socket: $!\\n";' +
+  'my $request = pack("a16 s x22", "lo", 1);' +
+  'ioctl($s, 0x8914, $request) or die "loopback: $!\\n";' +
+  'exec @ARGV or die "exec: $!\\n";';
+
+/**
+ * Makes sure that the port can be listened on.
+ *
+ * Returns a sentence saying how. Does not return where the run had to move: the process then ends with the exit
+ * status of the run inside, or with `CANNOT_RUN_HERE`.
+ */
+export async function settle() {
+  if (process.env[INSIDE]) return `port ${PORT} of a network namespace of its own (${process.env[INSIDE]})`;
+  const obstacle = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? 'asked to' : await whyNot();
+  if (!obstacle) return `port ${PORT} of this machine's loopback`;
+
+  const tried = [];
+  for (const way of [['unshare', '-rn'], ['unshare', '-n'], ['sudo', '-n', 'unshare', '-n']]) {
+    const attempt = spawnSync(way[0], [...way.slice(1), 'perl', '-e', LOOPBACK_UP, 'true'], { encoding: 'utf8' });
+    if (attempt.status === 0) process.exit(await moved(way));
+    tried.push(`${way.join(' ')}: ${attempt.error?.message ?? attempt.stderr.trim()}`);
+  }
+  console.error(`Port ${PORT} of ${ADDRESS} may not be listened on (${obstacle}), and no network namespace can be made:`);
+  for (const line of tried) console.error(`  ${line}`);
+  process.exit(CANNOT_RUN_HERE);
+}
+
+function whyNot() {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) => resolve(error.code));
+    probe.listen(PORT, ADDRESS, () => probe.close(() => resolve(undefined)));
+  });
+}
+
+function moved(way) {
+  const [command, ...rest] = way;
+  const node = ['env', `${INSIDE}=${way.join(' ')}`, `DPS_SERVE=${process.env.DPS_SERVE ?? ''}`, process.execPath];
+  const child = spawn(command, [...rest, 'perl', '-e', LOOPBACK_UP, ...node, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+  });
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+}

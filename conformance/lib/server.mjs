@@ -1,0 +1,77 @@
+// The server under test: the example `serve`, started as anybody would start it.
+
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { ADDRESS, PORT } from './network.mjs';
+
+const READY = `https listening on ${ADDRESS}:${PORT}`;
+const START_MILLISECONDS = 30_000;
+const STOP_MILLISECONDS = 30_000;
+
+export class Server {
+  #child;
+  #exit;
+  #said = '';
+
+  /** Starts `binary CONFIG` and returns once it says that it listens. */
+  static async start(binary, config) {
+    const server = new Server();
+    await server.#start(binary, config);
+    return server;
+  }
+
+  async #start(binary, config) {
+    const child = spawn(binary, [config], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    this.#exit = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) => resolve(signal ?? code));
+    });
+    this.#exit.catch(() => {});
+    process.once('exit', () => child.kill('SIGKILL'));
+    child.stderr.on('data', (chunk) => (this.#said += chunk));
+
+    const ready = new Promise((resolve) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        this.#said += `${line}\n`;
+        if (line.trim() === READY) resolve();
+      });
+    });
+    const ended = this.#exit.then((status) => {
+      throw new Error(`${binary} ended with ${status} before it listened:\n${this.#said}`);
+    });
+    try {
+      await within(START_MILLISECONDS, `${binary} did not print "${READY}"`, Promise.race([ready, ended]));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  /** Everything the server has printed so far. */
+  get said() {
+    return this.#said;
+  }
+
+  /** Sends SIGTERM and returns the exit status, or the name of the signal that ended the server. */
+  async stop() {
+    this.#child.kill('SIGTERM');
+    try {
+      return await within(STOP_MILLISECONDS, 'the server did not end on SIGTERM', this.#exit);
+    } finally {
+      this.#child.kill('SIGKILL');
+    }
+  }
+}
+
+async function within(milliseconds, complaint, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${complaint} within ${milliseconds / 1000} s`)), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,191 @@
+// Everything a run needs on disk: the server's certificate, its configuration, the enrollments in the JSON shape of
+// the service API, and what each device holds.
+
+import { createHmac, randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
+import { ADDRESS, PORT } from './network.mjs';
+import { Pki } from './pki.mjs';
+
+export const HOST = 'localhost';
+const ID_SCOPE = '0ne00000001';
+const UNKNOWN_SCOPE = '0neFFFFFFFF';
+const ROOT_NAME = 'factory-root';
+
+/** Made once for a run: authorities, keys, and a device for each case. */
+export class World {
+  /** Makes everything that `cases` need below `directory`. */
+  static async create(directory, cases) {
+    const world = new World();
+    await world.#create(directory, cases);
+    return world;
+  }
+
+  async #create(directory, cases) {
+    this.directory = directory;
+    const pki = new Pki(directory);
+    this.serverAuthority = await pki.issue('conformance-server-ca', 'authority');
+    this.server = await pki.issue(HOST, 'server', {
+      issuer: this.serverAuthority,
+      names: `DNS:${HOST},IP:${ADDRESS}`,
+    });
+    this.root = await pki.issue(ROOT_NAME, 'authority');
+    this.named = await pki.issue('line-1-ca', 'authority', { issuer: this.root });
+    this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
+    this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
+    this.enrollments = { symmetric: [], x509: [] };
+    this.devices = new Map();
+    const made = new Map();
+    for (const each of cases.filter(({ kind }) => kind !== 'stop')) {
+      // The modes are runs of two servers: a device of one name is the same device in both.
+      const identity = each.registrationId ?? each.refusal;
+      if (!made.has(identity)) made.set(identity, await this.#device(pki, each));
+      this.devices.set(each.name, { host: HOST, idScope: ID_SCOPE, payload: each.payload, ...made.get(identity) });
+    }
+  }
+
+  #device(pki, each) {
+    return each.kind === 'refused' ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
+  }
+
+  async #accepted(pki, { credential, registrationId, expected }) {
+    const [hub] = expected.hubs;
+    const { deviceId } = expected;
+    switch (credential) {
+      case 'x509-individual':
+        return this.#enrollX509(pki, registrationId, deviceId, hub);
+      case 'x509-group':
+        return underAuthority(pki, registrationId, this.named);
+      case 'x509-root-group':
+        return underAuthority(pki, registrationId, this.unnamed);
+      case 'symmetric-individual':
+        return this.#enrollSymmetric(registrationId, deviceId, hub);
+      case 'symmetric-group':
+        return { registrationId, key: derived(this.groupKeys.primaryKey, registrationId) };
+      default:
+        throw new Error(`no device can be made for ${credential}`);
+    }
+  }
+
+  async #refused(pki, refusal) {
+    const registrationId = `refused-${refusal}`;
+    const hub = HUBS[0].name;
+    switch (refusal) {
+      case 'wrong-key':
+        return { ...this.#enrollSymmetric(registrationId, registrationId, hub), key: newKey() };
+      case 'group-key-itself':
+        return { registrationId, key: this.groupKeys.primaryKey };
+      case 'unknown-symmetric':
+        return { registrationId, key: newKey() };
+      case 'unknown-scope':
+        return { ...this.#enrollSymmetric(registrationId, registrationId, hub), idScope: UNKNOWN_SCOPE };
+      case 'wrong-certificate':
+        await this.#enrollX509(pki, registrationId, registrationId, hub);
+        return selfSigned(pki, registrationId);
+      case 'unknown-x509':
+        return selfSigned(pki, registrationId);
+      default:
+        throw new Error(`no device can be made for ${refusal}`);
+    }
+  }
+
+  #enrollSymmetric(registrationId, deviceId, hub) {
+    const symmetricKey = { primaryKey: newKey(), secondaryKey: newKey() };
+    const attestation = { type: 'symmetricKey', symmetricKey };
+    this.enrollments.symmetric.push({ registrationId, deviceId, attestation, ...pinned(hub) });
+    return { registrationId, key: symmetricKey.primaryKey };
+  }
+
+  async #enrollX509(pki, registrationId, deviceId, hub) {
+    const device = await selfSigned(pki, registrationId);
+    const clientCertificates = { primary: { certificate: device.x509.cert } };
+    const attestation = { type: 'x509', x509: { clientCertificates } };
+    this.enrollments.x509.push({ registrationId, deviceId, attestation, ...pinned(hub) });
+    return device;
+  }
+
+  #groups() {
+    const signingCertificates = { primary: { certificate: this.named.cert } };
+    const caReferences = { primary: ROOT_NAME };
+    return [
+      {
+        enrollmentGroupId: 'line-1',
+        attestation: { type: 'x509', x509: { signingCertificates } },
+        ...pinned(CREDENTIALS['x509-group'].hubs[0]),
+      },
+      { enrollmentGroupId: 'factory', attestation: { type: 'x509', x509: { caReferences } }, ...COMMON },
+      {
+        enrollmentGroupId: 'sensors',
+        attestation: { type: 'symmetricKey', symmetricKey: this.groupKeys },
+        ...COMMON,
+      },
+    ];
+  }
+
+  /** Writes the configuration for a server in `mode` and returns its path. */
+  async configure(mode) {
+    const write = (name, text) => writeFile(join(this.directory, name), text);
+    await write('server.pem', this.server.cert);
+    await write('server.key', this.server.key);
+    await write('root.pem', this.root.cert);
+    await write('x509.json', JSON.stringify(this.enrollments.x509, null, 2));
+    await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
+    await write('groups.json', JSON.stringify(this.#groups(), null, 2));
+    const path = join(this.directory, `${mode}.toml`);
+    await writeFile(path, configuration(MODES[mode].graceMs));
+    return path;
+  }
+}
+
+const COMMON = {
+  capabilities: { iotEdge: false },
+  provisioningStatus: 'enabled',
+  reprovisionPolicy: { updateHubAssignment: true, migrateDeviceData: true },
+  initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
+};
+
+function configuration(graceMs) {
+  const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
+  const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
+  return `certificate = "server.pem"
+private_key = "server.key"
+${grace}
+[listen]
+https = "${ADDRESS}:${PORT}"
+
+[[instance]]
+id_scope = "${ID_SCOPE}"
+service_host = "conformance.dps.local"
+allocation_policy = "hashed"
+enrollments = ["x509.json", "symmetric.json"]
+enrollment_groups = ["groups.json"]
+${hubs.join('')}
+[[instance.certificate]]
+name = "${ROOT_NAME}"
+file = "root.pem"
+`;
+}
+
+function pinned(hub) {
+  return { ...COMMON, allocationPolicy: 'static', iotHubs: [hub] };
+}
+
+async function selfSigned(pki, registrationId) {
+  const { cert, key } = await pki.issue(registrationId, 'device');
+  return { registrationId, x509: { cert, key } };
+}
+
+async function underAuthority(pki, registrationId, issuer) {
+  const { cert, key } = await pki.issue(registrationId, 'device', { issuer });
+  return { registrationId, x509: { cert: cert + issuer.cert, key } };
+}
+
+function newKey() {
+  return randomBytes(64).toString('base64');
+}
+
+/** The key of one device of a group: HMAC-SHA256 of its registration id under the group's key. */
+function derived(groupKey, registrationId) {
+  return createHmac('sha256', Buffer.from(groupKey, 'base64')).update(registrationId).digest('base64');
+}

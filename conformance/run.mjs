@@ -1,0 +1,157 @@
+// Runs the Azure device SDKs, unmodified, against the example `serve`. See README.md beside this file.
+
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { judgeAccepted, judgeRefused } from './lib/judge.mjs';
+import { CLIENTS, MODES, cases } from './lib/matrix.mjs';
+import { settle } from './lib/network.mjs';
+import { markdown, plain } from './lib/report.mjs';
+import { Server } from './lib/server.mjs';
+import { World } from './lib/world.mjs';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const DEVICES_AT_ONCE = 4;
+const DEVICE_MILLISECONDS = 60_000;
+// iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
+const POLL_MILLISECONDS = 200;
+
+const where = await settle();
+const binary = serveBinary();
+const all = cases();
+const switchedOff = readSwitchedOff(all);
+console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}\n`);
+
+// Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
+const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
+const world = await World.create(directory, all);
+const results = [];
+let said = '';
+for (const mode of Object.keys(MODES)) results.push(...(await runMode(mode)));
+
+console.log(plain(results));
+for (const { case: name, reason } of switchedOff) console.log(`switched off: ${name}: ${reason}`);
+const failed = results.filter(({ verdict }) => verdict === 'failed');
+for (const { each, complaints } of failed) {
+  console.log(`\nFAILED ${each.name}`);
+  for (const complaint of complaints) console.log(`  ${complaint}`);
+}
+const count = (verdict) => results.filter((result) => result.verdict === verdict).length;
+console.log(`\n${count('passed')} passed, ${failed.length} failed, ${count('off')} switched off`);
+await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
+if (failed.length > 0) {
+  console.log(`\nThe server said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
+  process.exit(1);
+}
+await rm(directory, { recursive: true });
+
+async function runMode(mode) {
+  const mine = all.filter((each) => each.mode === mode);
+  const isOff = ({ name }) => switchedOff.some((entry) => entry.case === name);
+  const outcomes = new Map(mine.filter(isOff).map((each) => [each.name, { each, verdict: 'off' }]));
+  const on = mine.filter((each) => !isOff(each));
+  const keep = (each, complaints, exchanges) => {
+    const verdict = complaints.length === 0 ? 'passed' : 'failed';
+    outcomes.set(each.name, { each, verdict, complaints, exchanges });
+  };
+
+  const config = await world.configure(mode);
+  const server = await Server.start(binary, config).catch((error) => fail(error.message));
+  await eachAtOnce(on.filter(({ kind }) => kind === 'accepted'), async (each) => {
+    const outcome = await device(each);
+    keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
+  });
+  // Refusals come last and one after the other: they count against the address they come from.
+  let model;
+  for (const each of on.filter(({ kind }) => kind === 'refused')) {
+    const outcome = await device(each);
+    keep(each, judged(() => judgeRefused(each, outcome, model)), outcome.exchanges.length);
+    model ??= outcome.exchanges[0];
+  }
+  const status = await server.stop().catch((error) => error.message);
+  said += server.said;
+  for (const each of on.filter(({ kind }) => kind === 'stop')) {
+    keep(each, status === 0 ? [] : [`ended with ${status}`]);
+  }
+  return mine.map(({ name }) => outcomes.get(name));
+}
+
+/** Runs one device in a process of its own and returns what it reported. */
+function device(each) {
+  const order = {
+    ...world.devices.get(each.name),
+    ca: world.serverAuthority.cert,
+    pollMilliseconds: POLL_MILLISECONDS,
+  };
+  // `localhost` may mean ::1 first; the server listens on 127.0.0.1.
+  const tls = each.tls === 'TLSv1.2' ? ['--tls-max-v1.2'] : [];
+  const child = spawn(
+    process.execPath,
+    ['--dns-result-order=ipv4first', ...tls, here(`devices/${CLIENTS[each.client].program}`)],
+    {
+      env: { PATH: process.env.PATH, ...CLIENTS[each.client].environment?.(world.serverAuthority) },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      timeout: DEVICE_MILLISECONDS,
+    },
+  );
+  return new Promise((resolve) => {
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk) => (out += chunk));
+    child.stderr.on('data', (chunk) => (err += chunk));
+    child.stdin.on('error', () => {});
+    child.on('close', (code, signal) => {
+      try {
+        resolve(JSON.parse(out));
+      } catch {
+        const message = `the device's process ended with ${signal ?? code}: ${out}${err}`;
+        resolve({ error: { name: 'Error', message }, exchanges: [] });
+      }
+    });
+    child.stdin.end(JSON.stringify(order));
+  });
+}
+
+/** An answer that cannot even be read is a failure of its case, not of the run. */
+function judged(judge) {
+  try {
+    return judge();
+  } catch (error) {
+    return [error.message];
+  }
+}
+
+async function eachAtOnce(items, run) {
+  const queue = [...items];
+  const worker = async () => {
+    for (let item = queue.shift(); item; item = queue.shift()) await run(item);
+  };
+  await Promise.all(Array.from({ length: DEVICES_AT_ONCE }, worker));
+}
+
+function serveBinary() {
+  const candidates = process.env.DPS_SERVE
+    ? [process.env.DPS_SERVE]
+    : ['../target/release/examples/serve', '../target/debug/examples/serve'].map(here);
+  const found = candidates.find(existsSync);
+  if (!found) fail(`there is no server at ${candidates.join(' or ')}: cargo build --release --example serve`);
+  return found;
+}
+
+function readSwitchedOff(known) {
+  const entries = JSON.parse(readFileSync(here('switched-off.json'), 'utf8'));
+  const names = new Set(known.map(({ name }) => name));
+  for (const { case: name, reason } of entries) {
+    if (!names.has(name)) fail(`switched-off.json names a case that does not exist: ${name}`);
+    if (typeof reason !== 'string' || reason.trim() === '') fail(`switched-off.json gives no reason for ${name}`);
+  }
+  return entries;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
+# needs: a C compiler, Node.js with npm, openssl, perl. Says at the end what ran, what was skipped and why.
+# Where CI=true, a skip is a failure.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source .ci/steps.bash
+
+NODE_AT_LEAST=18
+CONFORMANCE='Conformance with the real device SDKs'
+
+tools() {
+  command -v cargo >/dev/null || {
+    echo 'Rust is not installed: see https://rustup.rs' >&2
+    return 1
+  }
+  cargo --version
+  # The cryptography is partly C.
+  need cc gcc libc6-dev
+}
+
+workspace_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast
+  else
+    cargo test --workspace --locked --no-fail-fast --lib --bins --tests
+  fi
+}
+
+doc_tests() {
+  cargo test --workspace --locked --no-fail-fast --doc
+}
+
+quickstart() {
+  local output
+  output=$(mktemp)
+  cargo run --release --locked --example quickstart | tee "$output"
+  local last
+  last=$(tail -n 1 "$output")
+  rm "$output"
+  [[ $last =~ ^([0-9]+)\ of\ ([0-9]+)\ devices\ assigned$ && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]] || {
+    echo "the last line is not \"N of N devices assigned\": $last" >&2
+    return 1
+  }
+}
+
+conformance_tools() {
+  need openssl openssl
+  need perl perl-base
+  need unshare util-linux
+  # The devices are Node.js programs. Some releases carry a Node.js older than the SDKs accept.
+  need node nodejs
+  need npm npm
+  if ! node_at_least; then
+    node_from_npm
+  fi
+  echo "node $(node --version), npm $(npm --version), $(openssl version)"
+}
+
+node_at_least() {
+  [[ $(node --version) =~ ^v([0-9]+)\. ]] && ((BASH_REMATCH[1] >= NODE_AT_LEAST))
+}
+
+# npm carries Node.js itself, as a package for each platform.
+node_from_npm() {
+  local machine
+  case $(uname -m) in
+    x86_64) machine=x64 ;;
+    aarch64) machine=arm64 ;;
+    *)
+      echo "Node.js $(node --version) is older than $NODE_AT_LEAST, and npm has none for $(uname -m)" >&2
+      return 1
+      ;;
+  esac
+  npm install --no-save --ignore-scripts --prefix "$NODE" "node-linux-$machine@22"
+  mkdir -p "$NODE/bin"
+  ln -sf "../node_modules/node-linux-$machine/bin/node" "$NODE/bin/node"
+  hash -r
+  node_at_least
+}
+
+conformance_packages() {
+  npm ci --prefix conformance
+}
+
+conformance() {
+  DPS_SERVE=$TARGET/release/examples/serve node conformance/run.mjs
+}
+
+step 'Tools' tools
+((STATUS == 0)) || finish
+TARGET=$(target_directory)
+NODE=$TARGET/node
+PATH=$NODE/bin:$PATH
+
+step 'Workspace: unit and integration tests' workspace_tests
+step 'Workspace: doc tests' doc_tests
+step 'Example quickstart: every device is assigned' quickstart
+
+step 'Example serve: build' cargo build --release --locked --example serve
+SERVE=$STATUS
+section 'What the conformance suite needs'
+LOG=$(mktemp)
+attempt conformance_tools >"$LOG" 2>&1
+cat "$LOG"
+WHY=$(tail -n 1 "$LOG")
+rm "$LOG"
+if ((SERVE != 0)); then
+  skip "$CONFORMANCE" 'the example serve does not build'
+elif ((STATUS != 0)); then
+  skip "$CONFORMANCE" "what it needs cannot be installed: $WHY"
+else
+  step 'Conformance: install the SDKs' conformance_packages
+  if ((STATUS == 0)); then
+    step "$CONFORMANCE" conformance
+  else
+    skip "$CONFORMANCE" 'the SDKs cannot be installed'
+  fi
+fi
+
+finish
