@@ -2,5 +2,4 @@
 
 pub mod config;
 pub mod device;
-pub mod pki;
 pub mod server;
