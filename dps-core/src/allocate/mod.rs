@@ -6,6 +6,8 @@
 mod fixed;
 mod hashed;
 mod latency;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::{self, Debug};
 use std::net::IpAddr;

@@ -88,10 +88,6 @@ impl DeviceKeys {
         }
     }
 
-    pub(crate) fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
     pub(crate) fn key(&self, table: Table) -> Key {
         Key {
             shard: self.shard.clone(),
