@@ -1,4 +1,13 @@
 //! core
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test that fails says so"
+    )
+)]
+
 mod accept;
 pub mod admin;
 pub mod allocate;
