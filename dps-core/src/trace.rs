@@ -76,7 +76,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// One step.
+/// One step. Its `Display` is one sentence for operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
