@@ -61,28 +61,30 @@ struct Arguments {
     check: bool,
 }
 
-const HELP: &str = r#"The configuration; paths are relative to it, and only lines with = below "optional" may be left out:
+const HELP: &str = r#"The configuration, with paths relative to it. What has to be there:
 
-  certificate = "server.pem"         PEM, the server's own first, then its issuers
-  private_key = "server.key"         PEM
+  certificate = "server.pem"        PEM: the server's own first, then its issuers
+  private_key = "server.key"        PEM
   [listen]
-  https = "127.0.0.1:443"            port 0 takes a free one
-  [[instance]]                       one or more
-  id_scope = "0ne00000001"           what devices name it by
+  https = "127.0.0.1:443"           port 0 takes a free one
+  [[instance]]                      one or more
+  id_scope = "0ne00000001"          what devices name it by
   service_host = "one.example.net"
-  [[instance.hub]]                   one or more to each instance
+  [[instance.hub]]                  one or more for each instance
   name = "west.example.net"
 
-optional, with their defaults:
-  grace_ms = 250                     how long an answer waits to say "assigned" at once; 0 for never
-  allocation_policy = "hashed"       of an instance; or geoLatency, static, custom
-  enrollments = []                   JSON files as the service API has them, each with one entry or
-  enrollment_groups = []             an array; the last part of a path may contain *
-  location = ""                      of a hub, for people
-  weight = 1                         of a hub, relative to the others
-  in_policy = true                   of a hub: false takes it out of allocation
-  [[instance.certificate]]           CA certificates that groups refer to or whose chains end there
-  name = "root"
+What may be left out, with its default; the first at the top, the others where they are named:
+
+  grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
+  allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
+  enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
+                                    with one entry or an array; the file name may contain *
+  enrollment_groups = []            [[instance]]: the same for groups
+  location = ""                     [[instance.hub]]: for people
+  weight = 1                        [[instance.hub]]: its share, relative to the others
+  in_policy = true                  [[instance.hub]]: false takes it out of allocation
+  [[instance.certificate]]          CA certificates: where chains of groups end
+  name = "root"                     what caReferences name
   file = "root.pem""#;
 
 #[tokio::main(flavor = "current_thread")]

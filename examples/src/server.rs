@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dps_transport::{Drained, Listener, Protocol, ServerTls, Tasks, bind_shared};
+use dps_transport::{Drained, Listener, Protocol, ServerTls, Tasks, bind, bind_shared};
 use tokio::runtime;
 
 /// Threads that listen. Dropping it leaves them running.
@@ -36,6 +36,10 @@ impl Server {
     ) -> io::Result<Self> {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let listener = Listener::new(tls, protocol, tasks.clone()).with_alpn(&["http/1.1"]);
+        if address.port() != 0 {
+            // Sockets that share a port would share it with another server of this user too.
+            drop(bind(address)?);
+        }
         let sockets = bind_shared(address, threads.get())?;
         let mut server = Self {
             address,

@@ -225,5 +225,14 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
     );
 
     folder.write("serve.toml", SOUND);
+    let running = Running::start(&folder);
+    folder.write(
+        "serve.toml",
+        &SOUND.replace("127.0.0.1:0", &running.address.to_string()),
+    );
+    let said = String::from_utf8(run(&[]).stderr).unwrap();
+    assert!(said.contains("Address already in use"), "{said}");
+
+    folder.write("serve.toml", SOUND);
     assert!(run(&["--check"]).status.success());
 }
