@@ -141,6 +141,14 @@
 //! | `ring` | `crypto::RING`; the default if `aws-lc` is off |
 //!
 //! With neither, a provider has to be given, or [`ProvisionerBuilder::build`] says so.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test that fails says so"
+    )
+)]
 
 mod accept;
 pub mod admin;

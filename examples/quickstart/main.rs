@@ -5,10 +5,10 @@
 //! ```
 //!
 //! Starts the service on a free loopback port with a certificate of its own, three linked hubs in three
-//! regions, two devices enrolled one by one and two groups of devices, and provisions them all over real
-//! TLS connections. Then it shows what became of one of them and why, what a stranger learns and what an
-//! operator learns of the stranger, and where the devices went. Ends with status 0 only if every device
-//! has a hub.
+//! regions, two devices enrolled one by one and two groups of devices. Shows step by step what becomes of
+//! one device and why, provisions all others over real TLS connections, shows what a stranger learns and
+//! what an operator learns of the stranger, and where the devices went. Ends with status 0 only if every
+//! device has a hub.
 //!
 //! Corners it cuts: records are in memory, hubs are fakes, and the devices live in this process.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]

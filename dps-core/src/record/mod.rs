@@ -127,7 +127,7 @@ fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(value).map_err(|e| corrupt(e))
+    serde_json::from_slice(value).map_err(corrupt)
 }
 
 fn corrupt(error: impl Into<BoxError>) -> StoreError {
