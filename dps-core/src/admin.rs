@@ -1,7 +1,10 @@
 //! What operators do: instances, enrollments, registrations.
 //!
 //! Every change of an instance, its certificates or its groups rewrites the epoch of the scope in
-//! the same commit, so it counts from the next request on every node.
+//! the same commit, so it counts from the next request on every node. An individual enrollment is
+//! read with each request and needs none.
+//!
+//! Whoever writes last wins: there are no preconditions yet, and no HTTP in front of it.
 
 use std::sync::Arc;
 
@@ -17,7 +20,7 @@ use crate::record::{
 use crate::registration::Registration;
 use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
 
-/// Changes and reads what one tenant has set up.
+/// Changes and reads what one tenant has set up. Cheap to clone; checks no rights: that is the caller's.
 #[derive(Clone, Debug)]
 pub struct Admin {
     store: Arc<dyn Store>,
@@ -43,7 +46,9 @@ impl Admin {
         Self { store, scope }
     }
 
-    /// Makes or replaces the instance, with its certificates.
+    /// Makes or replaces the instance, with its certificates: those that are not in it any more go.
+    ///
+    /// Devices stay on a hub that is linked no more until they register again.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for more than 50 hubs, or a hub or certificate name that stands twice.
@@ -83,7 +88,8 @@ impl Admin {
         self.configure(writes).await
     }
 
-    /// Makes or replaces an individual enrollment.
+    /// Makes or replaces an individual enrollment. It goes before any group, from the device's next
+    /// request.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a group, or for an attestation that only groups can have.

@@ -29,9 +29,10 @@ pub struct Enrollment {
     pub pinned_hub: Option<HubName>,
     /// How to choose; `None` for the instance's policy.
     pub policy: Option<Policy>,
-    /// Where the custom policy is; kept with every policy, used with `custom`.
+    /// Where the custom policy is; kept with every policy, for an
+    /// [`AllocationHook`](crate::allocate::AllocationHook) that asks there.
     pub custom_allocation: Option<CustomAllocation>,
-    /// The twin a device begins with.
+    /// The twin a device begins with; of it only tags and desired properties.
     pub initial_twin: Twin,
     /// What happens when a device registers again; `None` if the entry says nothing of it.
     pub reprovision: Option<ReprovisionPolicy>,

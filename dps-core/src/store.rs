@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Unit of atomicity and of placement.
 ///
-/// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id.
+/// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id: 1 + the first
+/// byte of SHA-256 over the lower-case id, modulo 64. A store may ignore it: ids are unique without.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
     /// Whose records these are.
@@ -43,11 +44,11 @@ pub enum Table {
     Registration = 4,
     /// Which registrations came through which group.
     Member = 5,
-    /// What must be remembered of a challenge.
+    /// What must be remembered of a challenge. Reserved: nothing writes it yet.
     Challenge = 6,
     /// Places that devices have left and that must still be cleaned.
     Leaving = 7,
-    /// Counts for quotas.
+    /// Counts for quotas. Reserved: nothing writes it yet.
     Tally = 8,
 }
 
@@ -58,7 +59,7 @@ pub struct Key {
     pub shard: Shard,
     /// Its kind.
     pub table: Table,
-    /// Its name within scope and kind.
+    /// Its name within scope and kind; compared byte by byte.
     pub id: Arc<str>,
 }
 
@@ -170,12 +171,23 @@ pub enum StoreError {
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// One result per key, in the order of `keys`; keys may span shards and scopes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`]; never a conflict.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError>;
 
     /// All of `writes` or none, within one shard. Every record put takes the returned version.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an expectation does not hold: nothing was written.
+    /// [`StoreError::Unavailable`] if nobody knows whether it was.
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError>;
 
-    /// Up to `limit` records of one table of one scope, after `after`.
+    /// Up to `limit` records of one table of one scope, after `after`. Not a snapshot: records that
+    /// come or go meanwhile may be in it or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
 }
 

@@ -3,3 +3,8 @@
 pub mod config;
 pub mod device;
 pub mod server;
+
+/// Compiles the programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -30,7 +30,7 @@ pub enum Evidence {
     },
     /// A shared access signature.
     Sas {
-        /// The text, with its `SharedAccessSignature` prefix.
+        /// The text, with its `SharedAccessSignature` prefix; at most [`MAX_TOKEN_BYTES`] are looked at.
         token: String,
     },
 }
@@ -178,7 +178,8 @@ impl AttestError {
 /// A trait, although the wire knows only so many mechanisms, because vendors add to them:
 /// revocation lists, hardware that holds a group's keys, a stricter profile of certificates.
 pub trait AttestationVerifier: Debug + Send + Sync + 'static {
-    /// Judges one caller. Must not wait.
+    /// Judges one caller. Must not wait. Called for each candidate: once for a certificate or an
+    /// individual enrollment, for every symmetric group of the tenant for a token without one.
     ///
     /// # Errors
     /// [`AttestError`] says why the caller is not believed.

@@ -36,7 +36,7 @@ use crate::time::{Clock, SystemClock, Timestamp};
 use crate::trace::{Entry, Step, Trace};
 
 /// The longest that one call to a hub, or to an allocation hook, may take. Our choice; two of them
-/// in a row stay below [`Work::LEASE`].
+/// in a row stay below [`Work::LEASE`](crate::api::Work::LEASE).
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long to wait when a store or a resolver does not answer, as callers are told.
