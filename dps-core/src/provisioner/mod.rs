@@ -28,7 +28,7 @@ use crate::event::{Event, EventKind, EventSink, NoEvents};
 use crate::hub::HubLinker;
 use crate::id::{ApiVersion, GroupId, IdScope, OperationId, RegistrationId, TrackingId};
 use crate::record::{DeviceKeys, decode_registration, epoch_key};
-use crate::registration::{Owner, Phase, Registration, RegistrationState, Status};
+use crate::registration::{Mechanism, Owner, Phase, Registration, RegistrationState, Status};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
 use crate::store::{Expect, Key, StoreError, Table, Version, Versioned};
@@ -284,8 +284,9 @@ impl Caller<'_> {
 
     /// Reads what is there now, and one more record if asked.
     ///
-    /// The session holds as long as its enrollment is enabled and asks for the credentials that the
-    /// caller has proven; otherwise the caller has to prove itself anew.
+    /// The session holds as long as its enrollment is as it was, enabled or not, asks for the
+    /// credentials that the caller has proven, and no certificate has lost its verification that
+    /// they may have ended at; otherwise the caller has to prove itself anew.
     async fn look(&self, also: Option<Key>) -> Result<(View, Option<Versioned>), ServiceError> {
         let proven = self.proven;
         let mut keys = device_reads(&proven.keys).to_vec();
@@ -320,6 +321,14 @@ impl Caller<'_> {
         };
         let before = &proven.view.enrollment;
         if enrollment.attestation != before.attestation || enrollment.enabled != before.enabled {
+            return Err(self.changed());
+        }
+        // Which of them a chain ended at is not kept; that one more is verified harms nobody.
+        let anchors = &proven.view.snapshot.anchors;
+        if proven.owner.mechanism == Mechanism::X509
+            && proven.owner.group.is_some()
+            && !anchors.iter().all(|anchor| snapshot.anchors.contains(anchor))
+        {
             return Err(self.changed());
         }
         Ok((
