@@ -23,7 +23,7 @@ use crate::record::{
 };
 use crate::registration::{Assignment, Linking, Phase, Registration, Substatus, TwinSource};
 use crate::snapshot::Snapshot;
-use crate::store::{Change, Expect, Key, StoreError, Table, Version, Write};
+use crate::store::{Change, Expect, Key, StoreError, Table, Version, Versioned, Write};
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
 use crate::trace::{Step, Trace};
@@ -470,6 +470,24 @@ impl Run {
         )
     }
 
+    /// Makes sure that the place is left to whoever cleans it for as long as a call to its hub takes:
+    /// a device that comes back waits until then.
+    async fn hold(&self, id: &Arc<str>, stored: &Versioned) -> Result<Version, StoreError> {
+        let now = self.parts.clock.now();
+        let mut leaving = decode_leaving(&stored.value)?;
+        if leaving.until.since(now) > CALL_DEADLINE {
+            return Ok(stored.version);
+        }
+        leaving.until = now.plus(Work::LEASE);
+        let lease = Write {
+            table: Table::Leaving,
+            id: Arc::clone(id),
+            expect: Expect::Exactly(stored.version),
+            change: Change::Put(encode_leaving(&leaving)?),
+        };
+        self.tenant.store.commit(&self.keys.shard, &[lease]).await
+    }
+
     async fn try_clean(&mut self, leave: &Place) -> Result<(), StoreError> {
         let id = self.keys.leaving_id(leave);
         let key = Key {
@@ -487,6 +505,7 @@ impl Run {
             .flatten();
         let mut also = Vec::new();
         if let Some(stored) = found {
+            let version = self.hold(&id, &stored).await?;
             if let Some(hub) = self.snapshot.instance.hub(&leave.hub)
                 && self
                     .parts
@@ -497,7 +516,7 @@ impl Run {
             {
                 return Ok(());
             }
-            let expect = Expect::Exactly(stored.version);
+            let expect = Expect::Exactly(version);
             also.push(Write {
                 table: Table::Leaving,
                 id,
