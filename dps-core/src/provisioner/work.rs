@@ -31,6 +31,10 @@ use crate::trace::{Step, Trace};
 /// How long a hub may keep asking to be called again. Our choice.
 const HUB_BUDGET: Duration = Duration::from_secs(5 * 60);
 
+/// How often an operation is taken up to call a hub that never answers. Our choice: with a lease for
+/// each it takes as long as [`HUB_BUDGET`].
+const HUB_SILENCES: u32 = 10;
+
 /// How often a hook is asked again.
 ///
 /// # Source
@@ -147,6 +151,14 @@ impl Run {
             Ok(found) => found.hubs,
             Err(failure) => return self.fail(failure).await,
         };
+        if self.record.operation.attempts > HOOK_RETRIES {
+            // Each time whoever asked was gone before there was an answer.
+            self.trace().push(Step::OutOfTime);
+            let text = "the allocation hook did not answer in time";
+            return self
+                .fail(Failure::new(Failure::CUSTOM_ALLOCATION, text))
+                .await;
+        }
         let Some(hook) = self.parts.hook.clone() else {
             let text = "the policy is custom, but this service has no allocation hook";
             return self
@@ -319,6 +331,10 @@ impl Run {
             let text = format!("{} is not linked any more", linking.place.hub);
             return self.fail(Failure::new(Failure::NO_CANDIDATE, text)).await;
         };
+        let operation = &self.record.operation;
+        if operation.attempts > HUB_SILENCES && self.is_out_of_time() {
+            return self.give_up_hub().await;
+        }
         let linker = &self.parts.linker;
         let leave = linking
             .leave
@@ -378,14 +394,10 @@ impl Run {
         let hub = Arc::clone(linking.place.hub.folded());
         match error {
             HubError::Retry { after, .. } => {
-                let operation = &self.record.operation;
-                if self.parts.clock.now().since(operation.since) >= HUB_BUDGET {
-                    self.trace().push(Step::OutOfTime);
-                    let text = "the hub did not take the device in time";
-                    return self
-                        .fail(Failure::new(Failure::HUB_UNAVAILABLE, text))
-                        .await;
+                if self.is_out_of_time() {
+                    return self.give_up_hub().await;
                 }
+                let operation = &self.record.operation;
                 let usual = Duration::from_secs(1 << operation.attempts.min(5));
                 let delay = after.unwrap_or(usual).min(LONGEST_DELAY);
                 self.trace().push(Step::HubAgain {
@@ -399,6 +411,18 @@ impl Run {
                 self.fail(Failure::new(code, reason)).await
             }
         }
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        let since = self.record.operation.since;
+        self.parts.clock.now().since(since) >= HUB_BUDGET
+    }
+
+    async fn give_up_hub(&mut self) -> Result<Next, StoreError> {
+        self.trace().push(Step::OutOfTime);
+        let text = "the hub did not take the device in time";
+        self.fail(Failure::new(Failure::HUB_UNAVAILABLE, text))
+            .await
     }
 
     /// Leaves the operation alone for a while.
