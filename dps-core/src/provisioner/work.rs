@@ -68,6 +68,9 @@ impl Run {
     pub(super) async fn run(mut self) -> Reply {
         loop {
             let stepped = match self.record.operation.phase {
+                Phase::Accepted { .. } | Phase::Linking(_) if !self.enrollment.enabled => {
+                    self.disable().await
+                }
                 Phase::Accepted { .. } => self.allocate().await,
                 Phase::Linking(_) => self.link().await,
                 Phase::Leaving { .. } => return self.reply_then_clean(),
@@ -435,6 +438,17 @@ impl Run {
 
     /// Ends the operation without a hub. Where the device was before, it stays.
     async fn fail(&mut self, failure: Failure) -> Result<Next, StoreError> {
+        self.end(Phase::Failed(failure)).await
+    }
+
+    /// Ends the operation because its entry was disabled since it began.
+    async fn disable(&mut self) -> Result<Next, StoreError> {
+        let entry = super::entry(self.enrollment.group());
+        self.trace().push(Step::EntryDisabled { entry });
+        self.end(Phase::Disabled).await
+    }
+
+    async fn end(&mut self, phase: Phase) -> Result<Next, StoreError> {
         let now = self.parts.clock.now();
         let mut next = self.record.clone();
         let mut also = Vec::new();
@@ -444,7 +458,7 @@ impl Run {
             // Nobody knows whether a call took hold, or whether one is still on its way.
             also.push(self.leaving(&linking.place, now.plus(CALL_DEADLINE))?);
         }
-        next.operation.phase = Phase::Failed(failure);
+        next.operation.phase = phase;
         next.operation.resume_at = now;
         self.commit(next, also).await?;
         Ok(Next::Wait)
