@@ -78,7 +78,12 @@ pub struct Versioned {
 
 impl Debug for Versioned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Versioned({}, {} bytes)", self.version.0, self.value.len())
+        write!(
+            f,
+            "Versioned({}, {} bytes)",
+            self.version.0,
+            self.value.len()
+        )
     }
 }
 

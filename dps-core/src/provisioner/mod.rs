@@ -327,7 +327,9 @@ impl Caller<'_> {
         let anchors = &proven.view.snapshot.anchors;
         if proven.owner.mechanism == Mechanism::X509
             && proven.owner.group.is_some()
-            && !anchors.iter().all(|anchor| snapshot.anchors.contains(anchor))
+            && !anchors
+                .iter()
+                .all(|anchor| snapshot.anchors.contains(anchor))
         {
             return Err(self.changed());
         }
