@@ -14,10 +14,10 @@ use crate::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
 use crate::id::{GroupId, IdScope, RegistrationId};
 use crate::instance::{Instance, MAX_HUBS};
 use crate::record::{
-    DeviceKeys, configuration, decode_enrollment, decode_registration, encode_certificate,
-    encode_enrollment, encode_instance, epoch_key, instance_key,
+    DeviceKeys, Leaving, configuration, decode_enrollment, decode_registration, encode_certificate,
+    encode_enrollment, encode_instance, encode_leaving, epoch_key, instance_key,
 };
-use crate::registration::Registration;
+use crate::registration::{Phase, Registration};
 use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
 
 /// Changes and reads what one tenant has set up. Cheap to clone; checks no rights: that is the caller's.
@@ -188,6 +188,8 @@ impl Admin {
 
     /// Forgets where a device is. Its hub is left alone; its next registration is a first one.
     ///
+    /// A hub that an operation in flight may have touched is left to the sweep.
+    ///
     /// # Errors
     /// [`AdminError::Store`].
     pub async fn delete_registration(&self, id: &RegistrationId) -> Result<(), AdminError> {
@@ -197,11 +199,29 @@ impl Admin {
         };
         let expect = Expect::Exactly(stored.version);
         let mut writes = vec![keys.write(Table::Registration, expect, Change::Delete)];
-        if let Some(group) = decode_registration(&stored.value)?.owner.group {
+        let record = decode_registration(&stored.value)?;
+        let assigned = record.assignment.as_ref().map(|at| &at.place);
+        if let Phase::Linking(linking) = &record.operation.phase
+            && Some(&linking.place) != assigned
+        {
+            // The hub may have been called, and whoever calls it may be at it until then.
+            let leaving = Leaving {
+                place: linking.place.clone(),
+                until: record.operation.resume_at,
+                attempts: 0,
+            };
+            writes.push(Write {
+                table: Table::Leaving,
+                id: keys.leaving_id(&leaving.place),
+                expect: Expect::Any,
+                change: Change::Put(encode_leaving(&leaving)?),
+            });
+        }
+        if let Some(group) = &record.owner.group {
             let (expect, change) = (Expect::Any, Change::Delete);
             writes.push(Write {
                 table: Table::Member,
-                id: keys.member_id(&group),
+                id: keys.member_id(group),
                 expect,
                 change,
             });

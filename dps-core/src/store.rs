@@ -4,7 +4,7 @@
 //! and knows nothing of enrollments. What it owes is written at [`Store`] and run by the suite
 //! `dps_testkit::store`.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -68,13 +68,24 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
-/// A value as stored. At most 1 MiB.
-#[derive(Clone, Debug)]
+/// A value as stored. At most 1 MiB. `Debug` leaves out what may hold keys.
+#[derive(Clone)]
 pub struct Versioned {
     /// The commit that wrote it.
     pub version: Version,
     /// The bytes that were put.
     pub value: Bytes,
+}
+
+impl Debug for Versioned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Versioned({}, {} bytes)",
+            self.version.0,
+            self.value.len()
+        )
+    }
 }
 
 /// What must be true of a record for a commit to take hold.
@@ -88,8 +99,8 @@ pub enum Expect {
     Exactly(Version),
 }
 
-/// What a commit does to a record.
-#[derive(Clone, Debug)]
+/// What a commit does to a record. `Debug` leaves out what may hold keys.
+#[derive(Clone)]
 pub enum Change {
     /// The record becomes this.
     Put(Bytes),
@@ -97,6 +108,16 @@ pub enum Change {
     Delete,
     /// Nothing: only the expectation matters.
     Keep,
+}
+
+impl Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(value) => write!(f, "Put({} bytes)", value.len()),
+            Self::Delete => f.write_str("Delete"),
+            Self::Keep => f.write_str("Keep"),
+        }
+    }
 }
 
 /// One record's part in a commit.

@@ -1,6 +1,7 @@
 //! Finding out whether a caller is who it says. Writes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 
@@ -179,6 +180,7 @@ impl Parts {
             tenant,
             keys,
             at: now,
+            used: AtomicBool::new(false),
             trace: Arc::new(std::mem::take(trace)),
             tracking,
         }));

@@ -11,6 +11,7 @@ mod sweep;
 mod work;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::event::{Event, EventKind, EventSink, NoEvents};
 use crate::hub::HubLinker;
 use crate::id::{ApiVersion, GroupId, IdScope, OperationId, RegistrationId, TrackingId};
 use crate::record::{DeviceKeys, decode_registration, epoch_key};
-use crate::registration::{Owner, Phase, Registration, RegistrationState, Status};
+use crate::registration::{Mechanism, Owner, Phase, Registration, RegistrationState, Status};
 use crate::session::Session;
 use crate::snapshot::{self, Snapshot};
 use crate::store::{Expect, Key, StoreError, Table, Version, Versioned};
@@ -42,7 +43,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long to wait when a store or a resolver does not answer, as callers are told.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
-/// What a proven caller's records were read a moment ago still counts for the call that follows.
+/// What was read to authenticate still counts for a call that follows within this time.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How often a decision is made again when the records it was made from have changed.
@@ -232,6 +233,8 @@ pub(crate) struct Proven {
     view: View,
     /// When `view` was read.
     at: Timestamp,
+    /// Whether `view` has served a call. Each call may change the records.
+    used: AtomicBool,
     trace: Arc<Trace>,
     tracking: TrackingId,
     asked: [u8; 32],
@@ -269,9 +272,11 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// What the session has just read, or what is there now if that was a while ago.
+    /// What the session has just read, for its first call; what is there now for any other, and if
+    /// that was a while ago.
     async fn view(&self) -> Result<View, ServiceError> {
-        if self.now.since(self.proven.at) <= FRESH {
+        let first = !self.proven.used.swap(true, Ordering::Relaxed);
+        if first && self.now.since(self.proven.at) <= FRESH {
             return Ok(self.proven.view.clone());
         }
         Ok(self.look(None).await?.0)
@@ -279,8 +284,9 @@ impl Caller<'_> {
 
     /// Reads what is there now, and one more record if asked.
     ///
-    /// The session holds as long as its enrollment is enabled and asks for the credentials that the
-    /// caller has proven; otherwise the caller has to prove itself anew.
+    /// The session holds as long as its enrollment is as it was, enabled or not, asks for the
+    /// credentials that the caller has proven, and no certificate has lost its verification that
+    /// they may have ended at; otherwise the caller has to prove itself anew.
     async fn look(&self, also: Option<Key>) -> Result<(View, Option<Versioned>), ServiceError> {
         let proven = self.proven;
         let mut keys = device_reads(&proven.keys).to_vec();
@@ -315,6 +321,16 @@ impl Caller<'_> {
         };
         let before = &proven.view.enrollment;
         if enrollment.attestation != before.attestation || enrollment.enabled != before.enabled {
+            return Err(self.changed());
+        }
+        // Which of them a chain ended at is not kept; that one more is verified harms nobody.
+        let anchors = &proven.view.snapshot.anchors;
+        if proven.owner.mechanism == Mechanism::X509
+            && proven.owner.group.is_some()
+            && !anchors
+                .iter()
+                .all(|anchor| snapshot.anchors.contains(anchor))
+        {
             return Err(self.changed());
         }
         Ok((

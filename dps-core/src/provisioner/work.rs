@@ -23,13 +23,17 @@ use crate::record::{
 };
 use crate::registration::{Assignment, Linking, Phase, Registration, Substatus, TwinSource};
 use crate::snapshot::Snapshot;
-use crate::store::{Change, Expect, Key, StoreError, Table, Version, Write};
+use crate::store::{Change, Expect, Key, StoreError, Table, Version, Versioned, Write};
 use crate::tenant::Tenant;
 use crate::time::Timestamp;
 use crate::trace::{Step, Trace};
 
 /// How long a hub may keep asking to be called again. Our choice.
 const HUB_BUDGET: Duration = Duration::from_secs(5 * 60);
+
+/// How often an operation is taken up to call a hub that never answers. Our choice: with a lease for
+/// each it takes as long as [`HUB_BUDGET`].
+const HUB_SILENCES: u32 = 10;
 
 /// How often a hook is asked again.
 ///
@@ -64,6 +68,9 @@ impl Run {
     pub(super) async fn run(mut self) -> Reply {
         loop {
             let stepped = match self.record.operation.phase {
+                Phase::Accepted { .. } | Phase::Linking(_) if !self.enrollment.enabled => {
+                    self.disable().await
+                }
                 Phase::Accepted { .. } => self.allocate().await,
                 Phase::Linking(_) => self.link().await,
                 Phase::Leaving { .. } => return self.reply_then_clean(),
@@ -147,6 +154,14 @@ impl Run {
             Ok(found) => found.hubs,
             Err(failure) => return self.fail(failure).await,
         };
+        if self.record.operation.attempts > HOOK_RETRIES {
+            // Each time whoever asked was gone before there was an answer.
+            self.trace().push(Step::OutOfTime);
+            let text = "the allocation hook did not answer in time";
+            return self
+                .fail(Failure::new(Failure::CUSTOM_ALLOCATION, text))
+                .await;
+        }
         let Some(hook) = self.parts.hook.clone() else {
             let text = "the policy is custom, but this service has no allocation hook";
             return self
@@ -319,6 +334,10 @@ impl Run {
             let text = format!("{} is not linked any more", linking.place.hub);
             return self.fail(Failure::new(Failure::NO_CANDIDATE, text)).await;
         };
+        let operation = &self.record.operation;
+        if operation.attempts > HUB_SILENCES && self.is_out_of_time() {
+            return self.give_up_hub().await;
+        }
         let linker = &self.parts.linker;
         let leave = linking
             .leave
@@ -378,14 +397,10 @@ impl Run {
         let hub = Arc::clone(linking.place.hub.folded());
         match error {
             HubError::Retry { after, .. } => {
-                let operation = &self.record.operation;
-                if self.parts.clock.now().since(operation.since) >= HUB_BUDGET {
-                    self.trace().push(Step::OutOfTime);
-                    let text = "the hub did not take the device in time";
-                    return self
-                        .fail(Failure::new(Failure::HUB_UNAVAILABLE, text))
-                        .await;
+                if self.is_out_of_time() {
+                    return self.give_up_hub().await;
                 }
+                let operation = &self.record.operation;
                 let usual = Duration::from_secs(1 << operation.attempts.min(5));
                 let delay = after.unwrap_or(usual).min(LONGEST_DELAY);
                 self.trace().push(Step::HubAgain {
@@ -401,6 +416,18 @@ impl Run {
         }
     }
 
+    fn is_out_of_time(&self) -> bool {
+        let since = self.record.operation.since;
+        self.parts.clock.now().since(since) >= HUB_BUDGET
+    }
+
+    async fn give_up_hub(&mut self) -> Result<Next, StoreError> {
+        self.trace().push(Step::OutOfTime);
+        let text = "the hub did not take the device in time";
+        self.fail(Failure::new(Failure::HUB_UNAVAILABLE, text))
+            .await
+    }
+
     /// Leaves the operation alone for a while.
     async fn wait(&mut self, delay: Duration) -> Result<Next, StoreError> {
         let mut next = self.record.clone();
@@ -411,6 +438,17 @@ impl Run {
 
     /// Ends the operation without a hub. Where the device was before, it stays.
     async fn fail(&mut self, failure: Failure) -> Result<Next, StoreError> {
+        self.end(Phase::Failed(failure)).await
+    }
+
+    /// Ends the operation because its entry was disabled since it began.
+    async fn disable(&mut self) -> Result<Next, StoreError> {
+        let entry = super::entry(self.enrollment.group());
+        self.trace().push(Step::EntryDisabled { entry });
+        self.end(Phase::Disabled).await
+    }
+
+    async fn end(&mut self, phase: Phase) -> Result<Next, StoreError> {
         let now = self.parts.clock.now();
         let mut next = self.record.clone();
         let mut also = Vec::new();
@@ -420,7 +458,7 @@ impl Run {
             // Nobody knows whether a call took hold, or whether one is still on its way.
             also.push(self.leaving(&linking.place, now.plus(CALL_DEADLINE))?);
         }
-        next.operation.phase = Phase::Failed(failure);
+        next.operation.phase = phase;
         next.operation.resume_at = now;
         self.commit(next, also).await?;
         Ok(Next::Wait)
@@ -470,6 +508,24 @@ impl Run {
         )
     }
 
+    /// Makes sure that the place is left to whoever cleans it for as long as a call to its hub takes:
+    /// a device that comes back waits until then.
+    async fn hold(&self, id: &Arc<str>, stored: &Versioned) -> Result<Version, StoreError> {
+        let now = self.parts.clock.now();
+        let mut leaving = decode_leaving(&stored.value)?;
+        if leaving.until.since(now) > CALL_DEADLINE {
+            return Ok(stored.version);
+        }
+        leaving.until = now.plus(Work::LEASE);
+        let lease = Write {
+            table: Table::Leaving,
+            id: Arc::clone(id),
+            expect: Expect::Exactly(stored.version),
+            change: Change::Put(encode_leaving(&leaving)?),
+        };
+        self.tenant.store.commit(&self.keys.shard, &[lease]).await
+    }
+
     async fn try_clean(&mut self, leave: &Place) -> Result<(), StoreError> {
         let id = self.keys.leaving_id(leave);
         let key = Key {
@@ -487,6 +543,7 @@ impl Run {
             .flatten();
         let mut also = Vec::new();
         if let Some(stored) = found {
+            let version = self.hold(&id, &stored).await?;
             if let Some(hub) = self.snapshot.instance.hub(&leave.hub)
                 && self
                     .parts
@@ -497,7 +554,7 @@ impl Run {
             {
                 return Ok(());
             }
-            let expect = Expect::Exactly(stored.version);
+            let expect = Expect::Exactly(version);
             also.push(Write {
                 table: Table::Leaving,
                 id,

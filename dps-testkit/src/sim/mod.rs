@@ -24,6 +24,7 @@
 //! is simulated inside it.
 
 mod placement;
+mod service;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use dps_core::instance::LinkedHub;
 use dps_core::twin::Twin;
 
 pub use self::placement::{Outcome, Placement};
+pub use self::service::{Service, Told};
 use crate::clock::ManualClock;
 pub use crate::fleet::Fleet;
 

@@ -1,0 +1,626 @@
+//! One service, its store and hubs, and devices that call it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_core::admin::Admin;
+use dps_core::allocate::Policy;
+use dps_core::api::{
+    Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Origin, Reply, Session,
+    Transport,
+};
+use dps_core::attest::{Evidence, derive_device_key};
+use dps_core::certificate::Certificate;
+use dps_core::enrollment::{
+    Attestation, Enrollment, ReprovisionPolicy, Slots, Subject, X509Attestation,
+};
+use dps_core::error::ServiceError;
+use dps_core::event::Recent;
+use dps_core::id::{
+    ApiVersion, DeviceId, GroupId, HubName, IdScope, OperationId, RegistrationId, SecretBytes,
+};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::registration::{RegistrationState, Status, Substatus};
+use dps_core::store::{Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write};
+use dps_core::tenant::OneStore;
+use dps_core::time::{Clock, Timestamp};
+use dps_core::twin::Twin;
+use dps_core::{Provisioner, ProvisionerBuilder};
+use dps_store_memory::MemoryStore;
+use dps_testkit::certs::{Ca, Identity};
+use dps_testkit::clock::ManualClock;
+use dps_testkit::hubs::{FakeDevice, FakeHubs};
+use dps_testkit::run::block_on;
+use dps_testkit::sas;
+use serde_json::{Map, Value};
+
+pub const SCOPE: &str = "0ne00ABCDEF";
+pub const A: &str = "a.hub.example";
+pub const B: &str = "b.hub.example";
+pub const C: &str = "c.hub.example";
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+pub const NEVER: ReprovisionPolicy = ReprovisionPolicy::NEVER;
+pub const MIGRATE: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub: true,
+    migrate_data: true,
+};
+pub const RESET: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub: true,
+    migrate_data: false,
+};
+
+/// A store that counts commits, and lets a test do something just before one.
+#[derive(Default)]
+pub struct Watched {
+    inner: MemoryStore,
+    commits: AtomicUsize,
+    before: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Watched {
+    pub fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    /// Does `action` when the next commit comes, before it takes hold.
+    pub fn before_next_commit(&self, action: impl FnOnce() + Send + 'static) {
+        *self.before.lock().unwrap() = Some(Box::new(action));
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.inner.get_many(keys).await
+    }
+
+    async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
+        let action = self.before.lock().unwrap().take();
+        if let Some(action) = action {
+            action();
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.inner.commit(shard, writes).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        self.inner.scan(scan).await
+    }
+}
+
+pub struct World {
+    pub store: Arc<Watched>,
+    pub hubs: FakeHubs,
+    pub clock: ManualClock,
+    pub events: Recent,
+    pub admin: Admin,
+    pub service: Provisioner,
+}
+
+impl World {
+    /// Three linked hubs of equal weight.
+    pub fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    pub fn with(change: impl FnOnce(ProvisionerBuilder) -> ProvisionerBuilder) -> Self {
+        let store = Arc::new(Watched::default());
+        let (hubs, clock, events) = (FakeHubs::new(), ManualClock::new(), Recent::new(1000));
+        let service = build(&store, &hubs, &clock, &events, change);
+        let admin = Admin::new(Arc::clone(&store) as Arc<dyn Store>, scope(SCOPE));
+        let world = Self {
+            store,
+            hubs,
+            clock,
+            events,
+            admin,
+            service,
+        };
+        world.put_instance(&instance(&[A, B, C]));
+        world
+    }
+
+    /// Another process on the same store and hubs.
+    pub fn another(&self) -> Provisioner {
+        build(&self.store, &self.hubs, &self.clock, &self.events, |b| b)
+    }
+
+    pub fn put_instance(&self, instance: &Instance) {
+        block_on(self.admin.put_instance(instance)).unwrap();
+    }
+
+    pub fn put(&self, entry: &Enrollment) {
+        match &entry.subject {
+            Subject::Individual { .. } => block_on(self.admin.put_enrollment(entry)).unwrap(),
+            Subject::Group { .. } => block_on(self.admin.put_group(entry)).unwrap(),
+        }
+    }
+
+    /// Has `cas` as verified certificates of the instance, by the names `ca-0`, `ca-1` and so on.
+    pub fn verify(&self, cas: &[&Ca]) {
+        self.put_instance(&instance_of(&[A, B, C], cas, true));
+    }
+
+    pub fn authenticate_for(
+        &self,
+        device: &Device,
+        operation: Option<&OperationId>,
+    ) -> Authentication {
+        let hello = device.hello(self.clock.now(), operation);
+        block_on(self.service.authenticate(hello))
+    }
+
+    pub fn session(&self, device: &Device) -> Session {
+        match self.authenticate_for(device, None) {
+            Authentication::Accepted(session) => session,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn denied(&self, device: &Device) -> ServiceError {
+        match self.authenticate_for(device, None) {
+            Authentication::Denied(error) => error,
+            other => panic!("{other:?} of {device:?}"),
+        }
+    }
+
+    pub fn call(&self, session: &Session, device: &Device, request: DeviceRequest) -> Reply {
+        block_on(self.service.call(session, &device.version, request))
+    }
+
+    /// One request as over HTTP: proves itself and asks. What is owed is left undone.
+    pub fn ask(&self, device: &Device, request: DeviceRequest) -> Reply {
+        let operation = match &request {
+            DeviceRequest::OperationStatus { operation } => Some(operation.clone()),
+            _ => None,
+        };
+        match self.authenticate_for(device, operation.as_ref()) {
+            Authentication::Accepted(session) => self.call(&session, device, request),
+            Authentication::Denied(error) => DeviceResponse::Error(error).into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Registers, and leaves what is owed undone.
+    pub fn only_register(&self, device: &Device) -> Reply {
+        let payload = device.payload.clone();
+        self.ask(device, DeviceRequest::Register { payload })
+    }
+
+    /// Registers, and does all that is owed.
+    pub fn register(&self, device: &Device) -> Told {
+        finish(self.only_register(device))
+    }
+
+    /// Asks after an operation, and does all that is owed.
+    pub fn poll(&self, device: &Device, operation: &OperationId) -> Told {
+        let operation = operation.clone();
+        finish(self.ask(device, DeviceRequest::OperationStatus { operation }))
+    }
+
+    pub fn lookup(&self, device: &Device) -> Told {
+        finish(self.ask(device, DeviceRequest::RegistrationStatus))
+    }
+
+    pub fn sweep(&self) -> dps_core::Sweep {
+        block_on(self.service.sweep(&scope(SCOPE), None, 100)).unwrap()
+    }
+
+    /// Deletes the registration, as an operator does.
+    pub fn forget(&self, device: &str) {
+        let id = RegistrationId::parse(device).unwrap();
+        block_on(self.admin.delete_registration(&id)).unwrap();
+    }
+
+    pub fn on(&self, name: &str, device: &str) -> Option<FakeDevice> {
+        self.hubs
+            .device(&hub(name), &DeviceId::parse(device).unwrap())
+    }
+
+    /// The hubs that have `device`.
+    pub fn hubs_of(&self, device: &str) -> Vec<String> {
+        let found = self.hubs.hubs_of(&DeviceId::parse(device).unwrap());
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    /// All devices of all hubs, as `hub/device`.
+    pub fn everything(&self) -> Vec<String> {
+        let registry = self.hubs.registry();
+        let all = registry
+            .iter()
+            .flat_map(|(hub, devices)| devices.keys().map(move |id| format!("{hub}/{id}")));
+        all.collect()
+    }
+
+    /// Why, in words: the traces of everything that happened to `device`.
+    pub fn why(&self, device: &Device) -> String {
+        let id = RegistrationId::parse(&device.id).unwrap();
+        let events = self.events.of(&scope(SCOPE), &id);
+        let texts: Vec<_> = events.iter().map(|event| event.trace.to_string()).collect();
+        texts.join("\n--\n")
+    }
+
+    /// Lets the device say something of itself at `name`.
+    pub fn report(&self, name: &str, device: &str) {
+        let id = DeviceId::parse(device).unwrap();
+        let reported = object(&[("temperature", 81)]);
+        assert!(self.hubs.set_reported(&hub(name), &id, reported));
+    }
+}
+
+fn build(
+    store: &Arc<Watched>,
+    hubs: &FakeHubs,
+    clock: &ManualClock,
+    events: &Recent,
+    change: impl FnOnce(ProvisionerBuilder) -> ProvisionerBuilder,
+) -> Provisioner {
+    let tenants = OneStore::new(Arc::clone(store) as Arc<dyn Store>);
+    let builder = Provisioner::builder(Arc::new(tenants), Arc::new(hubs.clone()))
+        .clock(Arc::new(clock.clone()))
+        .events(Arc::new(events.clone()));
+    change(builder).build().unwrap()
+}
+
+/// Does all that a reply owes.
+pub fn finish(reply: Reply) -> Told {
+    let first = reply.response.clone();
+    let mut last = reply;
+    while let Some(work) = last.work.take() {
+        last = block_on(work);
+    }
+    Told {
+        first,
+        last: last.response,
+    }
+}
+
+/// What a device was told at first, and when all was done.
+#[derive(Debug)]
+pub struct Told {
+    pub first: DeviceResponse,
+    pub last: DeviceResponse,
+}
+
+impl Told {
+    pub fn state(&self) -> &RegistrationState {
+        match &self.last {
+            DeviceResponse::Operation { state, .. } | DeviceResponse::Registration(state) => state,
+            DeviceResponse::Error(error) => panic!("refused: {error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.state().status
+    }
+
+    pub fn operation(&self) -> OperationId {
+        operation_of(&self.last)
+    }
+
+    /// The hub; panics unless assigned.
+    pub fn hub(&self) -> String {
+        let assignment = self.state().assignment.as_ref();
+        let Some(assignment) = assignment else {
+            panic!("not assigned: {:?}", self.last);
+        };
+        assignment.place.hub.to_string()
+    }
+
+    pub fn device(&self) -> String {
+        let assignment = self.state().assignment.as_ref().unwrap();
+        assignment.place.device.to_string()
+    }
+
+    pub fn substatus(&self) -> Substatus {
+        self.state().assignment.as_ref().unwrap().substatus
+    }
+
+    /// The code it failed with; panics unless failed.
+    pub fn failure(&self) -> u32 {
+        let failure = self.state().failure.as_ref();
+        let Some(failure) = failure else {
+            panic!("not failed: {:?}", self.last);
+        };
+        failure.code
+    }
+
+    pub fn error(&self) -> &ServiceError {
+        error_of(&self.last)
+    }
+}
+
+pub fn operation_of(response: &DeviceResponse) -> OperationId {
+    match response {
+        DeviceResponse::Operation { operation, .. } => operation.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn status_of(response: &DeviceResponse) -> Status {
+    match response {
+        DeviceResponse::Operation { state, .. } => state.status,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn retry_of(response: &DeviceResponse) -> Option<u64> {
+    match response {
+        DeviceResponse::Operation { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn error_of(response: &DeviceResponse) -> &ServiceError {
+    match response {
+        DeviceResponse::Error(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A device and what it proves itself with.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub id: String,
+    pub scope: String,
+    pub proof: Proof,
+    pub version: ApiVersion,
+    pub payload: Option<Value>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// Signs a new token for each request, good for an hour.
+    Key(SecretBytes),
+    Token(String),
+    Chain(Vec<rustls_pki_types::CertificateDer<'static>>),
+    Nothing,
+}
+
+impl Device {
+    fn new(id: &str, proof: Proof) -> Self {
+        Self {
+            id: id.to_owned(),
+            scope: SCOPE.to_owned(),
+            proof,
+            version: ApiVersion::usual(),
+            payload: None,
+        }
+    }
+
+    pub fn with_key(id: &str, key: &SecretBytes) -> Self {
+        Self::new(id, Proof::Key(key.clone()))
+    }
+
+    /// Of a group with this key.
+    pub fn derived(id: &str, group: &SecretBytes) -> Self {
+        Self::new(id, Proof::Key(derive_device_key(group, id)))
+    }
+
+    pub fn with_token(id: &str, token: String) -> Self {
+        Self::new(id, Proof::Token(token))
+    }
+
+    /// Shows its certificate and the issuers below the root.
+    pub fn with_identity(id: &str, identity: &Identity) -> Self {
+        Self::new(id, Proof::Chain(identity.chain_der().to_vec()))
+    }
+
+    pub fn with_chain(id: &str, chain: &[rustls_pki_types::CertificateDer<'static>]) -> Self {
+        Self::new(id, Proof::Chain(chain.to_vec()))
+    }
+
+    pub fn empty_handed(id: &str) -> Self {
+        Self::new(id, Proof::Nothing)
+    }
+
+    pub fn speaking(mut self, version: &str) -> Self {
+        self.version = ApiVersion::parse(version).unwrap();
+        self
+    }
+
+    pub fn of_scope(mut self, scope: &str) -> Self {
+        self.scope = scope.to_owned();
+        self
+    }
+
+    pub fn hello(&self, now: Timestamp, operation: Option<&OperationId>) -> DeviceHello {
+        let evidence = match &self.proof {
+            Proof::Key(key) => Some(Evidence::Sas {
+                token: sas::token(key, &self.scope, &self.id, now.plus(HOUR)),
+            }),
+            Proof::Token(token) => Some(Evidence::Sas {
+                token: token.clone(),
+            }),
+            Proof::Chain(chain) => Some(Evidence::X509 {
+                chain: chain.clone(),
+            }),
+            Proof::Nothing => None,
+        };
+        DeviceHello {
+            scope: scope(&self.scope),
+            registration: RegistrationId::parse(&self.id).unwrap(),
+            evidence,
+            operation: operation.cloned(),
+            origin: Origin {
+                address: IpAddr::from([192, 0, 2, 7]),
+                transport: Transport::Http,
+            },
+        }
+    }
+}
+
+pub fn scope(text: &str) -> IdScope {
+    IdScope::parse(text).unwrap()
+}
+
+pub fn hub(name: &str) -> HubName {
+    HubName::parse(name).unwrap()
+}
+
+pub fn key(byte: u8) -> SecretBytes {
+    SecretBytes::new(vec![byte; 32])
+}
+
+pub fn object(members: &[(&str, i32)]) -> Map<String, Value> {
+    let members = members.iter();
+    members
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect()
+}
+
+pub fn instance(hubs: &[&str]) -> Instance {
+    instance_of(hubs, &[], true)
+}
+
+pub fn instance_of(hubs: &[&str], cas: &[&Ca], verified: bool) -> Instance {
+    let linked = hubs.iter().map(|name| LinkedHub {
+        name: hub(name),
+        location: "somewhere".into(),
+        weight: 1,
+        in_policy: true,
+        credential: None,
+    });
+    let certificates = cas.iter().enumerate().map(|(nth, ca)| CaCertificate {
+        name: format!("ca-{nth}").into(),
+        certificate: certificate(ca),
+        verified,
+    });
+    Instance {
+        service_host: "dps.example".into(),
+        policy: Policy::Hashed,
+        hubs: linked.collect(),
+        certificates: certificates.collect(),
+    }
+}
+
+pub fn certificate(ca: &Ca) -> Certificate {
+    Certificate::parse(ca.certificate_der()).unwrap()
+}
+
+pub fn keys(primary: u8, secondary: u8) -> Attestation {
+    Attestation::SymmetricKey {
+        primary: key(primary),
+        secondary: key(secondary),
+    }
+}
+
+pub fn leaves(identities: &[&Identity]) -> Attestation {
+    let mut all = identities
+        .iter()
+        .map(|identity| Certificate::parse(identity.certificate_der()).unwrap());
+    Attestation::X509(X509Attestation::Leaf(Slots {
+        primary: all.next(),
+        secondary: all.next(),
+    }))
+}
+
+pub fn signing(cas: &[&Ca]) -> Attestation {
+    let mut all = cas.iter().map(|ca| certificate(ca));
+    Attestation::X509(X509Attestation::Signing(Slots {
+        primary: all.next(),
+        secondary: all.next(),
+    }))
+}
+
+pub fn references(names: &[&str]) -> Attestation {
+    let mut all = names.iter().map(|name| Arc::from(*name));
+    Attestation::X509(X509Attestation::CaReferences(Slots {
+        primary: all.next(),
+        secondary: all.next(),
+    }))
+}
+
+pub fn individual(id: &str, attestation: Attestation) -> Enrollment {
+    entry(
+        Subject::Individual {
+            registration: RegistrationId::parse(id).unwrap(),
+            device: None,
+            information: None,
+        },
+        attestation,
+    )
+}
+
+pub fn group(id: &str, attestation: Attestation) -> Enrollment {
+    let id = GroupId::parse(id).unwrap();
+    entry(Subject::Group { id }, attestation)
+}
+
+fn entry(subject: Subject, attestation: Attestation) -> Enrollment {
+    Enrollment {
+        subject,
+        attestation,
+        enabled: true,
+        edge: false,
+        hubs: Vec::new(),
+        pinned_hub: None,
+        policy: None,
+        custom_allocation: None,
+        initial_twin: Twin {
+            tags: object(&[("line", 4)]),
+            desired: object(&[("interval", 60)]),
+            ..Twin::default()
+        },
+        reprovision: None,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    }
+}
+
+/// Changes of an entry, for tests to read as sentences.
+pub trait Change: Sized {
+    fn disabled(self) -> Self;
+    /// By the static policy to these hubs.
+    fn to(self, hubs: &[&str]) -> Self;
+    fn among(self, hubs: &[&str]) -> Self;
+    fn by(self, policy: Policy) -> Self;
+    fn reprovision(self, policy: ReprovisionPolicy) -> Self;
+    fn device(self, id: &str) -> Self;
+}
+
+impl Change for Enrollment {
+    fn disabled(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+
+    fn to(self, hubs: &[&str]) -> Self {
+        self.among(hubs).by(Policy::Static)
+    }
+
+    fn among(mut self, hubs: &[&str]) -> Self {
+        self.hubs = hubs.iter().map(|name| hub(name)).collect();
+        self
+    }
+
+    fn by(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    fn reprovision(mut self, policy: ReprovisionPolicy) -> Self {
+        self.reprovision = Some(policy);
+        self
+    }
+
+    fn device(mut self, id: &str) -> Self {
+        if let Subject::Individual { device, .. } = &mut self.subject {
+            *device = Some(DeviceId::parse(id).unwrap());
+        }
+        self
+    }
+}
