@@ -175,7 +175,8 @@ pub trait DeviceApi: Debug + Send + Sync + 'static {
     /// Finds out whether a caller is who it says. Writes nothing for one who is not.
     ///
     /// A session ends, with 401, when the entry that let the caller in asks for other credentials, is
-    /// enabled or disabled, or gives way to another. A call within a second relies on what was read
+    /// enabled or disabled, or gives way to another, or when a certificate that its chain may have
+    /// ended at is not verified any more. Its first call, within a second, relies on what was read
     /// here; what it commits does not, as far as the device's own records go.
     async fn authenticate(&self, hello: DeviceHello) -> Authentication;
 

@@ -127,7 +127,8 @@ pub trait HubLinker: Debug + Send + Sync + 'static {
     /// Creates the device on `hub`, or brings it to `link`.
     ///
     /// # Errors
-    /// [`HubError::Retry`] keeps the operation going until it has been at it for 5 minutes.
+    /// [`HubError::Retry`] keeps the operation going until it has been at it for 5 minutes; so do
+    /// calls that never come back.
     /// [`HubError::Refused`] ends it; the device stays where it was.
     async fn link(&self, hub: &LinkedHub, link: &DeviceLink) -> Result<Linked, HubError>;
 

@@ -90,9 +90,7 @@ pub enum Step {
     /// The caller shows nothing for itself.
     NoEvidence,
     /// The chain cannot be read or followed.
-    BadChain {
-        because: Cow<'static, str>,
-    },
+    BadChain { because: Cow<'static, str> },
     /// There is no individual enrollment; groups are looked at next.
     NoIndividual,
     /// No group answers for the caller.
@@ -108,49 +106,27 @@ pub enum Step {
         because: Cow<'static, str>,
     },
     /// An entry accepts the caller.
-    Believed {
-        entry: Entry,
-        by: Cow<'static, str>,
-    },
+    Believed { entry: Entry, by: Cow<'static, str> },
     /// The entry that accepts is disabled: the device is told so.
-    EntryDisabled {
-        entry: Entry,
-    },
+    EntryDisabled { entry: Entry },
     /// The session ends, because its entry is another one now.
-    EntryChanged {
-        entry: Entry,
-    },
+    EntryChanged { entry: Entry },
     /// An operation for the same was in flight, and is the answer.
-    Joined {
-        operation: Arc<str>,
-    },
+    Joined { operation: Arc<str> },
     /// An operation for something else was in flight, and is replaced.
-    TookOver {
-        operation: Arc<str>,
-    },
+    TookOver { operation: Arc<str> },
     /// The device has no hub yet.
     First,
     /// The reprovision policy keeps the device where it is.
-    MustStay {
-        hub: Arc<str>,
-    },
+    MustStay { hub: Arc<str> },
     /// The reprovision policy lets the device move.
-    MayMove {
-        hub: Arc<str>,
-        migrate: bool,
-    },
+    MayMove { hub: Arc<str>, migrate: bool },
     /// The hub that the device is on is not linked any more.
-    CurrentUnlinked {
-        hub: Arc<str>,
-    },
+    CurrentUnlinked { hub: Arc<str> },
     /// The enrollment names a hub that is not linked.
-    NotLinked {
-        hub: Arc<str>,
-    },
+    NotLinked { hub: Arc<str> },
     /// A hub is left out, because policies may not choose it.
-    OutOfPolicy {
-        hub: Arc<str>,
-    },
+    OutOfPolicy { hub: Arc<str> },
     /// No hub is left to choose from.
     NoCandidate,
     /// So many hubs are left, for this policy.
@@ -173,32 +149,19 @@ pub enum Step {
     /// No latency is known, so the score decides.
     LatencyUnknown,
     /// The enrollment names the hub.
-    ChosenByName {
-        hub: Arc<str>,
-    },
+    ChosenByName { hub: Arc<str> },
     /// The built-in policy could not choose.
-    CannotChoose {
-        because: Cow<'static, str>,
-    },
+    CannotChoose { because: Cow<'static, str> },
     /// The policy is custom.
     HookAsked,
     /// The allocation hook answered with a candidate.
-    HookChose {
-        hub: Arc<str>,
-    },
+    HookChose { hub: Arc<str> },
     /// The allocation hook asks to be called again.
-    HookAgain {
-        seconds: u64,
-    },
+    HookAgain { seconds: u64 },
     /// The allocation hook refused, failed, or named no candidate.
-    HookFailed {
-        because: Cow<'static, str>,
-    },
+    HookFailed { because: Cow<'static, str> },
     /// The device stays at its place.
-    Stays {
-        hub: Arc<str>,
-        device: Arc<str>,
-    },
+    Stays { hub: Arc<str>, device: Arc<str> },
     /// The device gets another place.
     Moves {
         from: Arc<str>,
@@ -206,33 +169,17 @@ pub enum Step {
         device: Arc<str>,
     },
     /// The device gets its first place.
-    Joins {
-        hub: Arc<str>,
-        device: Arc<str>,
-    },
+    Joins { hub: Arc<str>, device: Arc<str> },
     /// The chosen place was still to be cleaned; the operation may have to wait for that.
-    ComesBack {
-        hub: Arc<str>,
-    },
+    ComesBack { hub: Arc<str> },
     /// The hub has the device as asked.
-    Linked {
-        hub: Arc<str>,
-        created: bool,
-    },
+    Linked { hub: Arc<str>, created: bool },
     /// The hub asks to be called again.
-    HubAgain {
-        hub: Arc<str>,
-        seconds: u64,
-    },
+    HubAgain { hub: Arc<str>, seconds: u64 },
     /// The hub refused for good.
-    HubRefused {
-        hub: Arc<str>,
-        code: u32,
-    },
+    HubRefused { hub: Arc<str>, code: u32 },
     /// A place that the device had left is clean.
-    Cleaned {
-        hub: Arc<str>,
-    },
+    Cleaned { hub: Arc<str> },
     /// A hub or hook asked for more time than there is.
     OutOfTime,
 }

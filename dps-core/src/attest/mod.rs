@@ -187,6 +187,10 @@ pub trait AttestationVerifier: Debug + Send + Sync + 'static {
 }
 
 /// The mechanisms of the service: X.509 and symmetric keys.
+///
+/// Remembers which issuers of certificates it has verified, 4096 paths at the most, until the
+/// configuration of their tenant changes: the next device of an issuer costs one signature. One value
+/// serves all tenants; verifiers of one's own wrap it.
 #[derive(Debug, Default)]
 pub struct Mechanisms {
     issuers: x509::KnownIssuers,
