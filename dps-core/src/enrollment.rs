@@ -164,6 +164,26 @@ impl ReprovisionPolicy {
 }
 
 impl Enrollment {
+    /// An enabled entry written at `now`: all hubs, the instance's policy, an empty twin, and nothing
+    /// said of registering again.
+    #[must_use]
+    pub fn new(subject: Subject, attestation: Attestation, now: Timestamp) -> Self {
+        Self {
+            subject,
+            attestation,
+            enabled: true,
+            edge: false,
+            hubs: Vec::new(),
+            pinned_hub: None,
+            policy: None,
+            custom_allocation: None,
+            initial_twin: Twin::default(),
+            reprovision: None,
+            created: now,
+            updated: now,
+        }
+    }
+
     /// The group's id; `None` for an individual enrollment.
     #[must_use]
     pub const fn group(&self) -> Option<&GroupId> {

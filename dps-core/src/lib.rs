@@ -44,7 +44,6 @@
 //! use dps_core::store::{BoxError, Store};
 //! use dps_core::tenant::OneStore;
 //! use dps_core::time::{Clock, SystemClock};
-//! use dps_core::twin::Twin;
 //! use dps_store_memory::MemoryStore;
 //! use dps_testkit::{hubs::FakeHubs, sas, sim};
 //!
@@ -64,22 +63,9 @@
 //!     })
 //!     .await?;
 //! let key = SecretBytes::new(vec![7; 32]);
-//! admin
-//!     .put_group(&Enrollment {
-//!         subject: Subject::Group { id: GroupId::parse("presses")? },
-//!         attestation: Attestation::SymmetricKey { primary: key.clone(), secondary: key.clone() },
-//!         enabled: true,
-//!         edge: false,
-//!         hubs: Vec::new(),
-//!         pinned_hub: None,
-//!         policy: None,
-//!         custom_allocation: None,
-//!         initial_twin: Twin::default(),
-//!         reprovision: None,
-//!         created: now,
-//!         updated: now,
-//!     })
-//!     .await?;
+//! let subject = Subject::Group { id: GroupId::parse("presses")? };
+//! let attestation = Attestation::SymmetricKey { primary: key.clone(), secondary: key.clone() };
+//! admin.put_group(&Enrollment::new(subject, attestation, now)).await?;
 //!
 //! // The service.
 //! let tenants = Arc::new(OneStore::new(store));

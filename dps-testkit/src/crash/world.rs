@@ -92,24 +92,19 @@ impl World {
     /// Writes the enrollment: a group whose devices go to `hubs` (static if one, else by `policy`).
     pub(super) fn enroll(&self, policy: Policy, hubs: &[&str], reprovision: ReprovisionPolicy) {
         let key = SecretBytes::new(vec![7; 32]);
+        let subject = Subject::Group {
+            id: GroupId::parse("presses").expect("an id"),
+        };
+        let attestation = Attestation::SymmetricKey {
+            primary: key.clone(),
+            secondary: key,
+        };
         let entry = Enrollment {
-            subject: Subject::Group {
-                id: GroupId::parse("presses").expect("an id"),
-            },
-            attestation: Attestation::SymmetricKey {
-                primary: key.clone(),
-                secondary: key,
-            },
-            enabled: true,
-            edge: false,
             hubs: hubs.iter().map(|name| hub(name).name).collect(),
-            pinned_hub: None,
             policy: Some(policy),
-            custom_allocation: None,
             initial_twin: initial_twin(),
             reprovision: Some(reprovision),
-            created: Timestamp::default(),
-            updated: Timestamp::default(),
+            ..Enrollment::new(subject, attestation, self.now())
         };
         self.alive(self.admin.put_group(&entry))
             .expect("the store takes the group");
