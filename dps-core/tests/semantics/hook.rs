@@ -360,6 +360,31 @@ fn the_answer_that_is_stored_first_counts() {
     assert_eq!(world.hubs_of("press-1"), [A]);
 }
 
+#[test]
+fn a_hook_may_send_a_device_back_to_the_hub_it_has_just_left() {
+    let (world, _) = world(|nth| says([A, B, A][nth]));
+    world.register(&press());
+    let moves = world.only_register(&press());
+    // Whoever was to clean hub a has gone.
+    let moved = block_on(moves.work.unwrap());
+    assert_eq!(status_of(&moved.response), Status::Assigned);
+    drop(moved);
+    assert_eq!(world.hubs_of("press-1"), [A, B]);
+
+    let back = world.register(&press());
+    assert_eq!(
+        back.status(),
+        Status::Assigning,
+        "somebody may still be cleaning it"
+    );
+    world.clock.advance(dps_core::api::Work::LEASE);
+    let told = world.poll(&press(), &back.operation());
+    assert_eq!((told.status(), told.hub().as_str()), (Status::Assigned, A));
+    world.clock.advance(HOUR);
+    world.sweep();
+    assert_eq!(world.hubs_of("press-1"), [A], "it is not cleaned away");
+}
+
 /// Polls once and drops.
 fn once<F: Future>(future: F) -> Option<F::Output> {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());

@@ -172,7 +172,7 @@ impl Site {
     }
 
     /// Lets the service run until `done`.
-    pub async fn until(&self, done: impl Fn(&Self) -> bool) {
+    pub async fn until(&self, done: impl Fn(&Self) -> bool + Send + Sync) {
         let turns = async {
             while !done(self) {
                 tokio::task::yield_now().await;
