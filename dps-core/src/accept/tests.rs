@@ -273,7 +273,7 @@ fn a_hub_that_is_left_is_cleaned_only_if_it_is_linked() {
         other => unreachable!("{other:?}"),
     };
     assert_eq!(leave(&case), Some(place_at("a.example")));
-    let mut unlinked = case.clone();
+    let mut unlinked = case;
     unlinked.instance.hubs.remove(0);
     assert_eq!(leave(&unlinked), None);
     let stays = Case::new(&["a.example"]).known("a.example", Phase::Done);
@@ -328,7 +328,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 proptest! {
     #[test]
     fn the_same_question_has_the_same_answer(case in any_case()) {
-        let (first, second) = (case.decide(), case.clone().decide());
+        let (first, second) = (case.decide(), case.decide());
         prop_assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }
 
