@@ -131,6 +131,27 @@ fn a_take_over_that_leads_to_another_hub_cleans_the_one_that_may_have_been_touch
 }
 
 #[test]
+fn an_operation_is_not_finished_for_keys_that_were_rolled_since() {
+    let world = world();
+    world.hubs.fail_next(1, &Fault::Retry { after: None });
+    let first = world.register(&press());
+    assert_eq!(first.status(), Status::Assigning);
+    world.put(&individual("press-1", keys(7, 8)).to(&[A]));
+    let rolled = Device::with_key("press-1", &key(7));
+    world.clock.advance(after(5));
+    let polled = world.poll(&rolled, &first.operation());
+    assert_eq!(polled.error().reason(), Reason::OperationNotFound);
+    assert!(world.everything().is_empty());
+    let told = world.register(&rolled);
+    assert_eq!(told.status(), Status::Assigned);
+    let (primary, secondary) = (key(7), key(8));
+    let auth = dps_core::hub::DeviceAuth::Keys { primary, secondary };
+    assert_eq!(world.on(A, "press-1").unwrap().auth, auth);
+    let polled = world.poll(&rolled, &told.operation());
+    assert_eq!(polled.status(), Status::Assigned);
+}
+
+#[test]
 fn an_operation_belongs_to_its_device_alone() {
     let world = world();
     world.put(&individual("press-2", keys(5, 5)));
