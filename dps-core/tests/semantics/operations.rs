@@ -425,6 +425,56 @@ fn an_entry_that_is_disabled_meanwhile_ends_the_operation() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_does_not_keep_a_sweep_from_the_others() {
+    use dps_core::store::{Change, Expect, Shard, Store, Table, Write};
+    let world = world();
+    let shard = Shard {
+        scope: scope(SCOPE),
+        slot: 1,
+    };
+    let garbage = Write {
+        table: Table::Leaving,
+        id: "aaa/a.hub.example/aaa".into(),
+        expect: Expect::Any,
+        change: Change::Put(bytes::Bytes::from_static(b"{")),
+    };
+    block_on(world.store.commit(&shard, &[garbage])).unwrap();
+    world.hubs.fail_next(1, &Fault::Lost);
+    world.register(&press());
+    world.forget("press-1");
+    world.clock.advance(HOUR);
+    let swept = world.sweep();
+    assert_eq!((swept.cleaned, swept.unreadable), (1, 1));
+    assert!(world.everything().is_empty());
+}
+
+#[test]
+fn a_sweep_takes_pages_and_leaves_a_hub_alone_that_refuses() {
+    let world = World::new();
+    world.put(&group("presses", keys(1, 1)).to(&[A]));
+    let many: Vec<_> = (0..5)
+        .map(|nth| Device::derived(&format!("press-{nth}"), &key(1)))
+        .collect();
+    world.hubs.fail_at(&hub(A), Fault::Lost);
+    for device in &many {
+        world.register(device);
+        world.forget(&device.id);
+    }
+    world.clock.advance(HOUR);
+    let page = |after| block_on(world.service.sweep(&scope(SCOPE), after, 2)).unwrap();
+    let first = page(None);
+    assert_eq!((first.cleaned, first.waiting), (0, 2));
+    world.hubs.mend(&hub(A));
+    let second = page(first.next);
+    let third = page(second.next);
+    assert_eq!((second.cleaned, third.cleaned, third.next), (2, 1, None));
+    assert_eq!(world.sweep().waiting, 2, "they are left alone for a while");
+    world.clock.advance(HOUR);
+    assert_eq!(world.sweep().cleaned, 2);
+    assert!(world.everything().is_empty());
+}
+
+#[test]
 fn a_device_that_comes_back_is_not_cleaned_away_by_a_late_worker() {
     let world = world();
     world.register(&press());
