@@ -624,3 +624,17 @@ impl Change for Enrollment {
         self
     }
 }
+
+/// Polls once.
+pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::Pin::new(future).poll(&mut cx) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// Polls once and drops.
+pub fn once<F: Future>(future: F) -> Option<F::Output> {
+    poll_once(&mut Box::pin(future))
+}

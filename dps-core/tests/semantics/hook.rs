@@ -384,12 +384,3 @@ fn a_hook_may_send_a_device_back_to_the_hub_it_has_just_left() {
     world.sweep();
     assert_eq!(world.hubs_of("press-1"), [A], "it is not cleaned away");
 }
-
-/// Polls once and drops.
-fn once<F: Future>(future: F) -> Option<F::Output> {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).poll(&mut cx) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
-    }
-}

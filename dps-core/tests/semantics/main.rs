@@ -18,3 +18,4 @@ mod refusals;
 mod reprovision;
 mod secrets;
 mod spelling;
+mod sweeping;

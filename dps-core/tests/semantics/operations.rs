@@ -65,6 +65,33 @@ fn a_repeated_register_joins_the_operation_in_flight() {
 }
 
 #[test]
+fn two_registers_at_the_same_moment_share_one_operation() {
+    let world = world();
+    for _ in 0..2 {
+        let (service, now) = (world.another(), dps_core::time::Clock::now(&world.clock));
+        let (heard, hears) = std::sync::mpsc::channel();
+        world.store.before_next_commit(move || {
+            let hello = press().hello(now, None);
+            let Authentication::Accepted(session) = block_on(service.authenticate(hello)) else {
+                panic!("it is let in");
+            };
+            let request = DeviceRequest::Register { payload: None };
+            heard
+                .send(block_on(service.call(&session, &press().version, request)))
+                .unwrap();
+        });
+        let second = world.only_register(&press());
+        let first = hears.recv().unwrap();
+        assert_eq!(
+            operation_of(&first.response),
+            operation_of(&second.response)
+        );
+        assert!(second.work.is_none(), "the first one has it");
+        assert_eq!(finish(first).hub(), A);
+    }
+}
+
+#[test]
 fn an_operation_whose_work_was_dropped_is_taken_up_by_the_next_poll_or_register() {
     for by_polling in [true, false] {
         let world = world();
@@ -422,108 +449,4 @@ fn an_entry_that_is_disabled_meanwhile_ends_the_operation() {
     world.clock.advance(HOUR);
     assert_eq!(world.sweep().cleaned, 1);
     assert!(world.everything().is_empty());
-}
-
-#[test]
-fn a_record_that_cannot_be_read_does_not_keep_a_sweep_from_the_others() {
-    use dps_core::store::{Change, Expect, Shard, Store, Table, Write};
-    let world = world();
-    let shard = Shard {
-        scope: scope(SCOPE),
-        slot: 1,
-    };
-    let garbage = Write {
-        table: Table::Leaving,
-        id: "aaa/a.hub.example/aaa".into(),
-        expect: Expect::Any,
-        change: Change::Put(bytes::Bytes::from_static(b"{")),
-    };
-    block_on(world.store.commit(&shard, &[garbage])).unwrap();
-    world.hubs.fail_next(1, &Fault::Lost);
-    world.register(&press());
-    world.forget("press-1");
-    world.clock.advance(HOUR);
-    let swept = world.sweep();
-    assert_eq!((swept.cleaned, swept.unreadable), (1, 1));
-    assert!(world.everything().is_empty());
-}
-
-#[test]
-fn a_sweep_takes_pages_and_leaves_a_hub_alone_that_refuses() {
-    let world = World::new();
-    world.put(&group("presses", keys(1, 1)).to(&[A]));
-    let many: Vec<_> = (0..5)
-        .map(|nth| Device::derived(&format!("press-{nth}"), &key(1)))
-        .collect();
-    world.hubs.fail_at(&hub(A), Fault::Lost);
-    for device in &many {
-        world.register(device);
-        world.forget(&device.id);
-    }
-    world.clock.advance(HOUR);
-    let page = |after| block_on(world.service.sweep(&scope(SCOPE), after, 2)).unwrap();
-    let first = page(None);
-    assert_eq!((first.cleaned, first.waiting), (0, 2));
-    world.hubs.mend(&hub(A));
-    let second = page(first.next);
-    let third = page(second.next);
-    assert_eq!((second.cleaned, third.cleaned, third.next), (2, 1, None));
-    assert_eq!(world.sweep().waiting, 2, "they are left alone for a while");
-    world.clock.advance(HOUR);
-    assert_eq!(world.sweep().cleaned, 2);
-    assert!(world.everything().is_empty());
-}
-
-#[test]
-fn a_device_that_comes_back_is_not_cleaned_away_by_a_late_worker() {
-    let world = world();
-    world.register(&press());
-    world.put(&individual("press-1", keys(1, 2)).to(&[B]));
-    let moved = world.only_register(&press());
-    let operation = operation_of(&moved.response);
-    // The work stops when the device is at b and not yet cleaned at a.
-    let cleaning = block_on(moved.work.unwrap());
-    assert_eq!(status_of(&cleaning.response), Status::Assigned);
-    drop(cleaning);
-    world.clock.advance(LEASE + after(1));
-    // A poll takes the cleaning up, and hangs at hub a.
-    let request = DeviceRequest::OperationStatus { operation };
-    let late = world.ask(&press(), request).work.unwrap();
-    let late = block_on(late).work.unwrap();
-    let mut late = Box::pin(late);
-    let hold = world.hubs.hold();
-    assert!(poll_once(&mut late).is_none());
-    // Meanwhile the device is sent back to a, and somebody does that work.
-    world.put(&individual("press-1", keys(1, 2)).to(&[A]));
-    let back = world.only_register(&press());
-    let back_operation = operation_of(&back.response);
-    let mut back_work = back.work.map(Box::pin);
-    if let Some(work) = &mut back_work {
-        assert!(poll_once(work).is_none());
-    }
-    drop(hold);
-    if let Some(work) = back_work {
-        finish(block_on(work));
-    }
-    block_on(late);
-    world.clock.advance(LEASE + after(5));
-    let told = world.poll(&press(), &back_operation);
-    assert_eq!((told.status(), told.hub().as_str()), (Status::Assigned, A));
-    world.clock.advance(HOUR);
-    world.sweep();
-    assert_eq!(world.hubs_of("press-1"), [A]);
-}
-
-/// Polls once.
-fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::Pin::new(future).poll(&mut cx) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
-    }
-}
-
-/// Polls once and drops.
-fn once<F: Future>(future: F) -> Option<F::Output> {
-    poll_once(&mut Box::pin(future))
 }

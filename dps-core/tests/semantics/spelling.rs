@@ -1,7 +1,10 @@
 //! Ids in another case are the same device.
 
+use dps_core::id::RegistrationId;
 use dps_core::registration::Status;
 use dps_testkit::certs::Ca;
+use dps_testkit::hubs::Fault;
+use dps_testkit::run::block_on;
 
 use crate::common::*;
 
@@ -54,6 +57,27 @@ fn a_move_keeps_the_spelling_of_the_first_registration() {
     world.put(&group("presses", keys(1, 1)).to(&[B]));
     world.register(&Device::derived("press-1", &key(1)));
     assert_eq!(world.everything(), [format!("{B}/Press-1")]);
+}
+
+#[test]
+fn a_first_attempt_that_failed_decides_how_a_device_of_a_group_is_spelled() {
+    let world = World::new();
+    world.put(&group("presses", keys(1, 1)).to(&[A]));
+    world.hubs.fail_next(1, &Fault::Lost);
+    let told = world.register(&Device::derived("Press-1", &key(1)));
+    assert_eq!(told.status(), Status::Assigning);
+    // It asks for another hub now, and spells itself anew: what hub a has is cleaned away.
+    world.put(&individual("press-1", keys(5, 5)).disabled());
+    world.clock.advance(HOUR);
+    world.register(&Device::with_key("press-1", &key(5)));
+    let id = RegistrationId::parse("press-1").unwrap();
+    block_on(world.admin.delete_enrollment(&id)).unwrap();
+    let told = world.register(&Device::derived("PRESS-1", &key(1)));
+    world.clock.advance(HOUR);
+    let told = world.poll(&Device::derived("PRESS-1", &key(1)), &told.operation());
+    assert_eq!(told.device(), "Press-1");
+    world.sweep();
+    assert_eq!(world.everything(), [format!("{A}/Press-1")]);
 }
 
 #[test]
