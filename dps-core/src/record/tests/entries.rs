@@ -160,3 +160,17 @@ fn a_record_larger_than_a_store_takes_is_not_written() {
         Err(StoreError::Corrupt(_))
     ));
 }
+
+#[test]
+fn why_a_record_cannot_be_read_does_not_show_what_is_in_it() {
+    for broken in [
+        r#"{"registration":"d","by":{"keys":"hunter2hunter2"},"enabled":true,"created":1,"updated":2}"#,
+        r#"{"registration":"d","by":{"hunter2hunter2":1},"enabled":true,"created":1,"updated":2}"#,
+    ] {
+        let error = decode_enrollment(broken.as_bytes()).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("column"), "{source}");
+        let shown = format!("{error} {error:?} {source}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
