@@ -249,6 +249,18 @@ pub async fn connect(
         .await
 }
 
+/// The bytes in the body of the answer to one visit.
+///
+/// # Errors
+/// As for [`ask`].
+pub async fn body_length(port: u16, visit: &Visit, wanted: &[u8]) -> io::Result<usize> {
+    let mut stream = connect(port, 0, &visit.tls).await?;
+    let mut answer = Vec::new();
+    ask(&mut stream, &visit.request, wanted, &mut answer).await?;
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    Ok(answer.len() - head.map_or(0, |at| at + 4))
+}
+
 /// Sends one request and reads one answer, headers and body, into `answer`.
 ///
 /// # Errors
