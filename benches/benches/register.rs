@@ -1,12 +1,11 @@
 //! A registration within the process: the service without a network, beside a loop written by hand.
 //!
-//! `cargo bench --bench register`
+//! `cargo bench --bench register [-- first enrollments]`: both parts, or those named.
 
 #![allow(clippy::future_not_send, reason = "one thread")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,8 +24,13 @@ use dps_testkit::run::block_on;
 
 fn main() {
     bench_main(&[], async |bench, _| {
-        beside_by_hand(bench);
-        by_enrollments(bench)
+        if bench.wants("first") {
+            beside_by_hand(bench);
+        }
+        if bench.wants("enrollments") {
+            by_enrollments(bench);
+        }
+        Ok(())
     })
 }
 
@@ -101,7 +105,7 @@ fn run(service: Provisioner, hellos: Vec<DeviceHello>) -> Run<'static> {
 }
 
 /// What a large number of individual enrollments costs: in time and in memory.
-fn by_enrollments(bench: &Bench) -> io::Result<()> {
+fn by_enrollments(bench: &Bench) {
     let (many, rounds) = if bench.quick() {
         (5_000, 1)
     } else {
@@ -124,7 +128,6 @@ fn by_enrollments(bench: &Bench) -> io::Result<()> {
         "resident memory: {} bytes for each enrollment, {} for each registration",
         memory[0], memory[1]
     );
-    Ok(())
 }
 
 /// A service with so many individual enrollments, all of them registered, and what each took.

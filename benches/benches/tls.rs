@@ -1,6 +1,6 @@
 //! A connection, and a request on a connection that is kept: CPU time of the server.
 //!
-//! `cargo bench --bench tls`; the comparison with nginx is left out where nginx is not installed.
+//! `cargo bench --bench tls [-- certificate token kept enrollments]`: all parts, or those named. The comparison with nginx is left out where nginx is not installed.
 
 #![allow(clippy::future_not_send, reason = "the client is one thread")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
@@ -31,10 +31,19 @@ fn main() {
             let nginx = Nginx::find()
                 .inspect_err(|missing| println!("{missing}"))
                 .ok();
-            with_certificate(bench, set, nginx.as_ref()).await?;
-            without_certificate(bench, set, nginx.as_ref()).await?;
-            kept_open(bench, set, nginx.as_ref()).await?;
-            by_enrollments(bench, set).await
+            if bench.wants("certificate") {
+                with_certificate(bench, set, nginx.as_ref()).await?;
+            }
+            if bench.wants("token") {
+                without_certificate(bench, set, nginx.as_ref()).await?;
+            }
+            if bench.wants("kept") {
+                kept_open(bench, set, nginx.as_ref()).await?;
+            }
+            if bench.wants("enrollments") {
+                by_enrollments(bench, set).await?;
+            }
+            Ok(())
         },
     )
 }

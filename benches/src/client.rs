@@ -148,16 +148,26 @@ pub struct Running {
 
 /// Starts a load.
 ///
+/// The client never sleeps while it runs: on loopback the kernel charges waking a sleeper to whoever
+/// sends to it, so a server would pay for every answer that comes after a pause, which only servers
+/// slower than the client make. Devices are woken by their own network card.
+///
 /// * `set`: where its tasks run.
 /// * `next`: the number of the next visit; loads that share it never make the same visit twice.
 pub fn start(set: &LocalSet, load: &Load, next: &Rc<Cell<u64>>) -> Running {
     let tally = Rc::new(Tally::default());
-    let tasks = (0..load.tasks)
+    let mut tasks: Vec<_> = (0..load.tasks)
         .map(|_| {
             let (load, next, tally) = (load.clone(), Rc::clone(next), Rc::clone(&tally));
             set.spawn_local(async move { work(&load, &next, &tally).await })
         })
         .collect();
+    let awake = Rc::clone(&tally);
+    tasks.push(set.spawn_local(async move {
+        while !awake.stop.get() {
+            tokio::task::yield_now().await;
+        }
+    }));
     Running { tally, tasks }
 }
 

@@ -12,7 +12,7 @@
 //! * [`visits`] says who comes, [`client`] is the load, [`table`] prints.
 //! * [`measure`], [`idle`] and [`inside`] are the three experiments; the last needs no server.
 //!
-//! With `--quick`, or `DPS_BENCH_QUICK=1`, or without the `--bench` that Cargo passes, everything runs
+//! Names of parts may follow `--`, as each benchmark says. With `--quick`, or `DPS_BENCH_QUICK=1`, or without the `--bench` that Cargo passes, everything runs
 //! once and briefly: that proves that the benchmark works, and its figures mean nothing.
 
 #![allow(
