@@ -103,7 +103,7 @@ impl Parts {
         let keys = DeviceKeys::new(&tenant.scope, &hello.registration);
         let broken = |error: StoreError| broken(&error, tracking);
         let read = tenant
-            .store
+            .store()
             .get_many(&device_reads(&keys))
             .await
             .map_err(broken)?;

@@ -287,7 +287,7 @@ impl Caller<'_> {
         keys.extend(also);
         let read = proven
             .tenant
-            .store
+            .store()
             .get_many(&keys)
             .await
             .map_err(|e| self.broken(&e))?;
@@ -441,7 +441,7 @@ impl Parts {
         if let Some(known) = known.filter(|known| known.epoch == epoch) {
             return Ok(Some(known));
         }
-        let Some(loaded) = Snapshot::load(&*tenant.store, &tenant.scope).await? else {
+        let Some(loaded) = Snapshot::load(tenant.store(), &tenant.scope).await? else {
             return Ok(None);
         };
         let loaded = Arc::new(loaded);

@@ -216,7 +216,7 @@ impl Caller<'_> {
         let version = self
             .proven
             .tenant
-            .store
+            .store()
             .commit(&keys.shard, &writes)
             .await?;
 
