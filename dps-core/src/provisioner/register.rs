@@ -42,7 +42,7 @@ impl Caller<'_> {
         let mut returning = None;
         for _ in 0..ROUNDS {
             let record = view.registration().map_err(|e| self.broken(&e))?;
-            let mut trace = Trace::clone(&self.proven.trace);
+            let mut trace = self.proven.trace.continued();
             let decision = decide(
                 &Ask {
                     scope: self.session.scope(),
