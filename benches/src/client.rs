@@ -148,16 +148,26 @@ pub struct Running {
 
 /// Starts a load.
 ///
+/// The client never sleeps while it runs: on loopback the kernel charges waking a sleeper to whoever
+/// sends to it, so a server would pay for every answer that comes after a pause, which only servers
+/// slower than the client make. Devices are woken by their own network card.
+///
 /// * `set`: where its tasks run.
 /// * `next`: the number of the next visit; loads that share it never make the same visit twice.
 pub fn start(set: &LocalSet, load: &Load, next: &Rc<Cell<u64>>) -> Running {
     let tally = Rc::new(Tally::default());
-    let tasks = (0..load.tasks)
+    let mut tasks: Vec<_> = (0..load.tasks)
         .map(|_| {
             let (load, next, tally) = (load.clone(), Rc::clone(next), Rc::clone(&tally));
             set.spawn_local(async move { work(&load, &next, &tally).await })
         })
         .collect();
+    let awake = Rc::clone(&tally);
+    tasks.push(set.spawn_local(async move {
+        while !awake.stop.get() {
+            tokio::task::yield_now().await;
+        }
+    }));
     Running { tally, tasks }
 }
 
@@ -247,6 +257,18 @@ pub async fn connect(
     TlsConnector::from(Arc::clone(tls))
         .connect(name, stream)
         .await
+}
+
+/// The bytes in the body of the answer to one visit.
+///
+/// # Errors
+/// As for [`ask`].
+pub async fn body_length(port: u16, visit: &Visit, wanted: &[u8]) -> io::Result<usize> {
+    let mut stream = connect(port, 0, &visit.tls).await?;
+    let mut answer = Vec::new();
+    ask(&mut stream, &visit.request, wanted, &mut answer).await?;
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    Ok(answer.len() - head.map_or(0, |at| at + 4))
 }
 
 /// Sends one request and reads one answer, headers and body, into `answer`.

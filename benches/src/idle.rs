@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio_rustls::client::TlsStream;
@@ -21,6 +22,9 @@ pub struct Held {
     pub steps: u64,
     /// One request on each, answered, before it rests; otherwise the handshake alone.
     pub request: bool,
+    /// How long all connections rest before the memory is read: what a server gives back it gives
+    /// back after a while.
+    pub rest: Duration,
 }
 
 impl Held {
@@ -33,6 +37,7 @@ impl Held {
             step: if quick { 40 } else { most / 5 },
             steps: 5,
             request,
+            rest: Duration::ZERO,
         }
     }
 
@@ -123,6 +128,7 @@ pub async fn hold(
         for task in tasks {
             kept.extend(task.await.map_err(io::Error::other)??);
         }
+        tokio::time::sleep(held.rest).await;
         settled(server.pid()).await;
         memory
             .steps
@@ -130,6 +136,26 @@ pub async fn hold(
     }
     still_open(&mut kept).await?;
     Ok(memory)
+}
+
+/// Lets every device come and go once, so that what a server keeps of devices is not counted as what
+/// it keeps of connections.
+///
+/// * `visits`: requests that are the last of their connection.
+///
+/// # Errors
+/// When a connection or a request fails.
+pub async fn visit_all(
+    server: &Spawned,
+    visits: &Visits,
+    wanted: &[u8],
+    count: u64,
+) -> io::Result<()> {
+    for n in 0..count {
+        let mut stream = open(server.port(), n, visits, wanted, true).await?;
+        stream.read(&mut [0; 64]).await?;
+    }
+    Ok(())
 }
 
 async fn open(

@@ -1,4 +1,4 @@
-//! What a registration costs at the level of TLS, beside the least that it could cost.
+//! What a registration costs, beside the least that it could cost.
 //!
 //! A benchmark starts each server as a process of its own, pinned to one CPU, and drives all of them
 //! with the same client, pinned to another. The figure is the CPU time the *server* spent for each
@@ -6,11 +6,13 @@
 //! are compared run in alternation within one run: compare figures of one table, never of two runs.
 //!
 //! * [`bench_main`] is the `main` of a benchmark: it starts the roles, pins, and cleans up.
-//! * [`server`] holds the servers to compare with: the tightest rustls server we know how to write,
+//! * [`server`] holds our server and those to compare it with: the tightest rustls server we know how to write,
 //!   hyper over rustls with a constant answer, and the nginx of the distribution.
-//! * [`visits`] says who comes, [`client`] is the load, [`measure`] and [`idle`] are the two experiments, [`table`] prints.
+//! * [`world`] is the service that is measured, without a server around it.
+//! * [`visits`] says who comes, [`client`] is the load, [`table`] prints.
+//! * [`measure`], [`idle`] and [`inside`] are the three experiments; the last needs no server.
 //!
-//! With `--quick`, or `DPS_BENCH_QUICK=1`, or without the `--bench` that Cargo passes, everything runs
+//! Names of parts may follow `--`, as each benchmark says. With `--quick`, or `DPS_BENCH_QUICK=1`, or without the `--bench` that Cargo passes, everything runs
 //! once and briefly: that proves that the benchmark works, and its figures mean nothing.
 
 #![allow(
@@ -23,8 +25,10 @@
     reason = "a benchmark prints its result and stops at the first thing that is wrong"
 )]
 
+pub mod bare;
 pub mod client;
 pub mod idle;
+pub mod inside;
 pub mod measure;
 pub mod pki;
 pub mod process;
@@ -32,5 +36,6 @@ mod run;
 pub mod server;
 pub mod table;
 pub mod visits;
+pub mod world;
 
 pub use run::{Bench, bench_main};

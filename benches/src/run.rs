@@ -23,6 +23,7 @@ const PINNED: &str = "DPS_BENCH_SERVER_CPU";
 #[derive(Debug)]
 pub struct Bench {
     quick: bool,
+    parts: Vec<String>,
     server_cpu: Option<String>,
     folder: PathBuf,
     pki: Pki,
@@ -62,11 +63,14 @@ pub fn bench_main(
     let quick = asked
         || arguments.iter().any(|argument| argument == "--quick")
         || !arguments.iter().any(|argument| argument == "--bench");
-    exit(status(run(quick, cpu, body)));
+    let parts = arguments.into_iter().skip(1);
+    let parts = parts.filter(|argument| !argument.starts_with('-')).collect();
+    exit(status(run(quick, parts, cpu, body)));
 }
 
 fn run(
     quick: bool,
+    parts: Vec<String>,
     cpu: String,
     body: impl AsyncFnOnce(&Bench, &LocalSet) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -74,6 +78,7 @@ fn run(
     fs::create_dir_all(&folder)?;
     let bench = Bench {
         quick,
+        parts,
         server_cpu: Some(cpu).filter(|cpu| !cpu.is_empty()),
         pki: Pki::make(&folder)?,
         folder,
@@ -141,6 +146,11 @@ impl Bench {
     /// Whether to run once and briefly.
     pub fn quick(&self) -> bool {
         self.quick
+    }
+
+    /// Whether this part of the benchmark is to run: all are, unless some were named as arguments.
+    pub fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|named| named == part)
     }
 
     /// How long to measure.

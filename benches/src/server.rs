@@ -3,6 +3,7 @@
 mod constant;
 pub mod hyper;
 mod nginx;
+pub mod ours;
 mod spawn;
 pub mod tight;
 

@@ -64,6 +64,22 @@ pub fn verdict(ours: &Figures, other: &Figures, least: f64) {
     );
 }
 
+/// Prints how many times the CPU time of another something takes, with what is asked of it.
+///
+/// * `most`: what the project promises.
+pub fn multiple(ours: &Figures, other: &Figures, most: f64) {
+    let ratio = other.rate_beside(ours);
+    let word = if ratio.median <= most {
+        "holds"
+    } else {
+        "MISSED"
+    };
+    println!(
+        "{} takes {:.2} [{:.2}-{:.2}] times what {} takes; at most {most:.2}: {word}",
+        ours.label, ratio.median, ratio.least, ratio.greatest, other.label
+    );
+}
+
 /// Prints the memory that each held connection takes.
 pub fn memory(all: &[Memory]) {
     let head = [

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::Bench;
 use crate::client::{Visit, Visits, handshake, handshake_as};
+use crate::world::token;
 
 /// The ID scope in every request.
 pub const SCOPE: &str = "0ne00000000";
@@ -36,11 +37,11 @@ pub fn with_certificates(bench: &Bench, count: u64, post_quantum: bool, close: b
 
 /// Devices with a token each, and without a certificate.
 ///
-/// * `count`, `close`: as for [`with_certificates`].
-/// * `token`: the value of `Authorization` for a registration id.
-pub fn with_tokens(count: u64, close: bool, token: impl Fn(&str) -> String) -> Visits {
+/// * `numbers`: which; when all had their turn they come again.
+/// * `close`: as for [`with_certificates`].
+pub fn with_tokens(numbers: impl IntoIterator<Item = u64>, close: bool) -> Visits {
     let tls = handshake(None, false);
-    let visits = (0..count).map(|n| {
+    let visits = numbers.into_iter().map(|n| {
         let id = device_id(n);
         let header = format!("authorization: {}\r\n", token(&id));
         Visit {
@@ -51,13 +52,11 @@ pub fn with_tokens(count: u64, close: bool, token: impl Fn(&str) -> String) -> V
     in_turn(visits.collect())
 }
 
-/// A token of the right shape and length that no key has signed.
-pub fn unsigned_token(id: &str) -> String {
-    let signature = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D";
-    format!(
-        "SharedAccessSignature sr={SCOPE}%2Fregistrations%2F{id}\
-         &sig={signature}&se=4102444800&skn=registration"
-    )
+/// `count` numbers below `among`, each once (unless there are more than that), in no visible order.
+///
+/// `among` must not be a multiple of 7919.
+pub fn scattered(count: u64, among: u64) -> impl Iterator<Item = u64> {
+    (0..count).map(move |n| n * 7919 % among.max(1))
 }
 
 fn in_turn(visits: Vec<Visit>) -> Visits {

@@ -27,6 +27,13 @@ pub struct Tenant {
     pub store: Arc<dyn Store>,
 }
 
+impl Tenant {
+    /// The store itself: a call through the [`Arc`], which is a store too, would box its future twice.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+}
+
 /// Who the tenants are could not be found out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

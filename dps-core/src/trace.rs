@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// The most steps that are kept; what comes after is dropped and counted.
 pub const MAX_STEPS: usize = 48;
 
+/// Room for the steps of an ordinary registration, which takes nine.
+const USUAL_STEPS: usize = 12;
+
 /// The steps of one attempt, in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
@@ -27,10 +30,23 @@ fn is_zero(n: &u32) -> bool {
 impl Trace {
     /// Appends a step, up to [`MAX_STEPS`].
     pub fn push(&mut self, step: Step) {
+        if self.steps.capacity() == 0 {
+            self.steps.reserve(USUAL_STEPS);
+        }
         if self.steps.len() < MAX_STEPS {
             self.steps.push(step);
         } else {
             self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+
+    /// The same steps, with room for more.
+    pub(crate) fn continued(&self) -> Self {
+        let mut steps = Vec::with_capacity(self.steps.len().max(USUAL_STEPS));
+        steps.extend_from_slice(&self.steps);
+        Self {
+            steps,
+            dropped: self.dropped,
         }
     }
 

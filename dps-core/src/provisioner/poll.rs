@@ -63,7 +63,7 @@ impl Caller<'_> {
         let version = self
             .proven
             .tenant
-            .store
+            .store()
             .commit(&keys.shard, &[write])
             .await?;
         let mut reply = told(&record, version, spelled, self.now);

@@ -34,7 +34,7 @@ impl Caller<'_> {
         version: &ApiVersion,
         payload: Option<Value>,
     ) -> Result<Reply, ServiceError> {
-        let random = self.parts.crypto.random::<24>();
+        let random = self.proven.fresh(&self.parts.crypto);
         let random = random.map_err(|_| self.not_found(Reason::Internal))?;
         let fresh = OperationId::from_random(random);
         let SignIn::Known(auth) = self.session.attested().sign_in();
@@ -42,7 +42,7 @@ impl Caller<'_> {
         let mut returning = None;
         for _ in 0..ROUNDS {
             let record = view.registration().map_err(|e| self.broken(&e))?;
-            let mut trace = Trace::clone(&self.proven.trace);
+            let mut trace = self.proven.trace.continued();
             let decision = decide(
                 &Ask {
                     scope: self.session.scope(),
@@ -216,7 +216,7 @@ impl Caller<'_> {
         let version = self
             .proven
             .tenant
-            .store
+            .store()
             .commit(&keys.shard, &writes)
             .await?;
 

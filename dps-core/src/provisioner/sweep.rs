@@ -68,7 +68,7 @@ impl Provisioner {
             after,
             limit,
         };
-        let page = tenant.store.scan(&scan).await?;
+        let page = tenant.store().scan(&scan).await?;
         let mut sweep = Sweep::default();
         for (id, stored) in &page.records {
             // One that cannot be read must not keep those after it from being cleaned.
@@ -125,8 +125,8 @@ impl Provisioner {
         // The lease comes first: a device that comes back meanwhile takes the record away, and
         // waits until the lease is over.
         let lease = write(Expect::Exactly(version), again(Work::LEASE)?);
-        let version = tenant.store.commit(&keys.shard, &lease).await?;
-        let epoch = tenant.store.get_many(&[epoch_key(&tenant.scope)]).await?;
+        let version = tenant.store().commit(&keys.shard, &lease).await?;
+        let epoch = tenant.store().get_many(&[epoch_key(&tenant.scope)]).await?;
         let snapshot = match epoch.into_iter().next().flatten() {
             Some(epoch) => self.parts.snapshot(tenant, epoch.version).await?,
             None => None,
@@ -145,11 +145,11 @@ impl Provisioner {
         {
             let wait = Duration::from_secs(1 << leaving.attempts.min(12)).min(LONGEST_WAIT);
             let later = write(Expect::Exactly(version), again(wait)?);
-            tenant.store.commit(&keys.shard, &later).await?;
+            tenant.store().commit(&keys.shard, &later).await?;
             return Ok(false);
         }
         let done = write(Expect::Exactly(version), Change::Delete);
-        tenant.store.commit(&keys.shard, &done).await?;
+        tenant.store().commit(&keys.shard, &done).await?;
         self.report(tenant, device, &leaving);
         Ok(true)
     }

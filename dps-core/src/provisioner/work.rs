@@ -114,7 +114,7 @@ impl Run {
         if matches!(error, StoreError::Conflict { .. })
             && let Ok(found) = self
                 .tenant
-                .store
+                .store()
                 .get_many(&[self.keys.key(Table::Registration)])
                 .await
             && let Some(stored) = found.into_iter().next().flatten()
@@ -291,7 +291,7 @@ impl Run {
         };
         let stored = self
             .tenant
-            .store
+            .store()
             .get_many(&[key])
             .await?
             .into_iter()
@@ -487,7 +487,7 @@ impl Run {
             self.keys
                 .write(Table::Registration, Expect::Exactly(self.version), change),
         );
-        self.version = self.tenant.store.commit(&self.keys.shard, &writes).await?;
+        self.version = self.tenant.store().commit(&self.keys.shard, &writes).await?;
         self.record = next;
         Ok(())
     }
@@ -535,7 +535,7 @@ impl Run {
         };
         let found = self
             .tenant
-            .store
+            .store()
             .get_many(&[key])
             .await?
             .into_iter()
@@ -575,7 +575,7 @@ impl Run {
                 ..
             }) if !also.is_empty() => self
                 .tenant
-                .store
+                .store()
                 .commit(&self.keys.shard, &also)
                 .await
                 .map(|_| ()),

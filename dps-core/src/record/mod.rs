@@ -117,12 +117,16 @@ impl DeviceKeys {
 }
 
 fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
-    let encoded = serde_json::to_vec(value).map_err(|e| StoreError::Corrupt(e.into()))?;
+    // Most records fit, so that the text need not move while it grows; what is left over is given
+    // back, for it would be kept as long as the record.
+    let mut encoded = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut encoded, value).map_err(|e| StoreError::Corrupt(e.into()))?;
     if encoded.len() > MAX_VALUE_BYTES {
         return Err(StoreError::Corrupt(
             "a record would be larger than 1 MiB".into(),
         ));
     }
+    encoded.shrink_to_fit();
     Ok(encoded.into())
 }
 

@@ -1,0 +1,66 @@
+//! The service itself: every part as an assembly for production has it, but for hubs, which answer at
+//! once.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_core::crypto::AWS_LC;
+use dps_core::id::ApiVersion;
+use dps_core::store::Store;
+use dps_core::time::SystemClock;
+use dps_store_memory::MemoryStore;
+use dps_transport::{FailureLimit, Listener, ServerTls, Tasks, TlsProvider, bind};
+use dps_transport_http::{Http, Limits};
+
+use super::{Setup, on_one_core};
+use crate::pki::PkiFiles;
+use crate::visits::scattered;
+use crate::world;
+
+/// Serves the device API over HTTPS.
+///
+/// An X.509 group of the run's intermediate, with the run's root among the instance's certificates,
+/// and a symmetric-key group; the store in memory; the limit of failed attempts before it all; the
+/// transport's own limits. A client certificate is always asked for, never required.
+///
+/// Options: `enrollments` (so many individual enrollments, 0), `known` (so many of them, scattered
+/// over all, have registered before, 0), `rest_ms` (after how long an idle connection gives its
+/// buffers back, in milliseconds; the transport's default).
+///
+/// # Errors
+/// When the server cannot listen.
+pub fn serve(setup: &Setup) -> io::Result<()> {
+    on_one_core(async {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let files = setup.pki();
+        let root = PkiFiles::certificate(&files.root());
+        let intermediate = PkiFiles::certificate(&files.intermediate());
+        let groups = [
+            world::key_group(),
+            world::certificate_group(&intermediate),
+        ];
+        let enrollments: u64 = setup.option("enrollments", 0);
+        world::fill(&store, &world::instance(Some(&root)), &groups, enrollments).await;
+        let service = world::service(&store);
+        for n in scattered(setup.option("known", 0), enrollments) {
+            world::register(&service, world::hello(n), &ApiVersion::usual()).await;
+        }
+        let limited = FailureLimit::new(Arc::new(service), Arc::new(SystemClock), AWS_LC.random);
+        let mut limits = Limits::default();
+        let usual = u64::try_from(limits.rest.as_millis()).unwrap_or(u64::MAX);
+        limits.rest = Duration::from_millis(setup.option("rest_ms", usual));
+        let http = Http::new(Arc::new(limited)).with_limits(limits);
+        let (chain, key) = (
+            std::fs::read(files.server_chain())?,
+            std::fs::read(files.server_key())?,
+        );
+        let tls = ServerTls::from_pem(&TlsProvider::aws_lc(), &chain, &key);
+        let tls = tls.map_err(io::Error::other)?;
+        let listener = Listener::new(tls, Arc::new(http), Tasks::new()).with_alpn(&["http/1.1"]);
+        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        setup.listening(socket.local_addr()?.port())?;
+        listener.serve(socket).await
+    })
+}
