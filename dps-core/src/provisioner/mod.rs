@@ -12,7 +12,7 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ pub use self::sweep::{Sweep, SweepError};
 use crate::allocate::{AllocationHook, LatencyOracle};
 use crate::api::{Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Reply};
 use crate::attest::{AttestationVerifier, Mechanisms};
-use crate::crypto::{Crypto, CryptoError};
+use crate::crypto::Crypto;
 use crate::enrollment::Enrollment;
 use crate::error::{Reason, ServiceError};
 use crate::event::{Event, EventKind, EventSink, NoEvents};
@@ -237,20 +237,10 @@ pub(crate) struct Proven {
     used: AtomicBool,
     trace: Arc<Trace>,
     tracking: TrackingId,
-    /// For the id of the first operation that begins in the session.
-    spare: Mutex<Option<[u8; 24]>>,
     asked: [u8; 32],
     token: Option<[u8; 32]>,
     /// The caller's token is past its time and good for asking after this operation only.
     only: Option<OperationId>,
-}
-
-impl Proven {
-    /// Random bytes for the id of an operation.
-    fn fresh(&self, crypto: &Crypto) -> Result<[u8; 24], CryptoError> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.take().map_or_else(|| crypto.random(), Ok)
-    }
 }
 
 /// What a decision about one device is made from, as read at one moment.

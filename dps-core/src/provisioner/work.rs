@@ -487,7 +487,11 @@ impl Run {
             self.keys
                 .write(Table::Registration, Expect::Exactly(self.version), change),
         );
-        self.version = self.tenant.store().commit(&self.keys.shard, &writes).await?;
+        self.version = self
+            .tenant
+            .store()
+            .commit(&self.keys.shard, &writes)
+            .await?;
         self.record = next;
         Ok(())
     }
