@@ -26,7 +26,8 @@ fn main() {
         let operation = OperationId::from_random([0; 24]);
         let origin = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let linked = [3, 10, 50].map(world::hubs);
-        let offered: Vec<Vec<&LinkedHub>> = linked.iter().map(|hubs| hubs.iter().collect()).collect();
+        let offered: Vec<Vec<&LinkedHub>> =
+            linked.iter().map(|hubs| hubs.iter().collect()).collect();
         let (scope, group, operation) = (&scope, &group, &operation);
         let device = |n: u64| &devices[usize::try_from(n).unwrap_or(0) % devices.len()];
         let device = &device;

@@ -60,8 +60,7 @@ fn tokens(bench: &Bench) {
     let mechanisms = Mechanisms::default();
     let now = SystemClock.now();
     let judge = |attestation, group| {
-        let mut request =
-            AttestRequest::new(&scope, &id, &evidence, attestation, &AWS_LC, now);
+        let mut request = AttestRequest::new(&scope, &id, &evidence, attestation, &AWS_LC, now);
         request.group = group;
         attested(&mechanisms, &request);
     };
@@ -120,8 +119,7 @@ fn certificates(bench: &Bench) -> io::Result<()> {
     let now = SystemClock.now();
     let warm = Mechanisms::default();
     let judge = |mechanisms: &Mechanisms, attestation, group| {
-        let mut request =
-            AttestRequest::new(&scope, &id, &evidence, attestation, &AWS_LC, now);
+        let mut request = AttestRequest::new(&scope, &id, &evidence, attestation, &AWS_LC, now);
         request.chain = &parsed;
         request.anchors = &anchors;
         request.group = group;

@@ -113,7 +113,10 @@ fn by_enrollments(bench: &Bench) {
     };
     let (small, _) = enrolled(1_000);
     let (large, memory) = enrolled(many);
-    let mut all = [again("1,000", small, 1_000), again("1,000,000", large, many)];
+    let mut all = [
+        again("1,000", small, 1_000),
+        again("1,000,000", large, many),
+    ];
     if bench.quick() {
         all[1].label = format!("{many} (quick)");
     }
@@ -150,7 +153,11 @@ fn enrolled(count: u64) -> (Provisioner, [u64; 2]) {
 
 fn again(label: &str, service: Provisioner, count: u64) -> Inside<'static> {
     const TURN: u64 = 20_000;
-    let turn = if count < 10_000 && count > 1_000 { 1_000 } else { TURN };
+    let turn = if count < 10_000 && count > 1_000 {
+        1_000
+    } else {
+        TURN
+    };
     let next = Rc::new(RefCell::new(scattered(u64::MAX / 7919, count)));
     Inside {
         label: format!("{label} enrollments"),

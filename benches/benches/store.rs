@@ -35,40 +35,62 @@ fn main() {
         let mut all = Vec::new();
         for one in &filled {
             let count = one.keys.len();
-            all.push(Inside::repeat(&format!("a map under a lock: read, {count}"), times, |n| {
-                let map = one.map.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-                black_box(map.get(&*one.key(n).id).cloned());
-            }));
-            all.push(Inside::repeat(&format!("get_many of three, {count}"), times, move |n| {
-                let key = one.key(n);
-                let other = |table| Key { table, ..key.clone() };
-                let keys = [other(Table::Enrollment), key.clone(), other(Table::Member)];
-                black_box(block_on(one.store.get_many(&keys)).is_ok());
-            }));
-            all.push(Inside::repeat(&format!("commit of two, {count}"), times, move |n| {
-                let key = one.key(n);
-                let write = |table, change| Write {
-                    table,
-                    id: Arc::clone(&key.id),
-                    expect: Expect::Any,
-                    change,
-                };
-                let writes = [
-                    write(Table::Registration, Change::Put(value.clone())),
-                    write(Table::Enrollment, Change::Keep),
-                ];
-                black_box(block_on(one.store.commit(&key.shard, &writes)).is_ok());
-            }));
-            all.push(Inside::repeat(&format!("scan of 100, {count}"), times / 50, |n| {
-                let scan = Scan {
-                    scope: world::scope(),
-                    table: Table::Registration,
-                    prefix: "".into(),
-                    after: Some(Arc::clone(&one.key(n).id)),
-                    limit: 100,
-                };
-                black_box(block_on(one.store.scan(&scan)).is_ok());
-            }));
+            all.push(Inside::repeat(
+                &format!("a map under a lock: read, {count}"),
+                times,
+                |n| {
+                    let map = one
+                        .map
+                        .read()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    black_box(map.get(&*one.key(n).id).cloned());
+                },
+            ));
+            all.push(Inside::repeat(
+                &format!("get_many of three, {count}"),
+                times,
+                move |n| {
+                    let key = one.key(n);
+                    let other = |table| Key {
+                        table,
+                        ..key.clone()
+                    };
+                    let keys = [other(Table::Enrollment), key.clone(), other(Table::Member)];
+                    black_box(block_on(one.store.get_many(&keys)).is_ok());
+                },
+            ));
+            all.push(Inside::repeat(
+                &format!("commit of two, {count}"),
+                times,
+                move |n| {
+                    let key = one.key(n);
+                    let write = |table, change| Write {
+                        table,
+                        id: Arc::clone(&key.id),
+                        expect: Expect::Any,
+                        change,
+                    };
+                    let writes = [
+                        write(Table::Registration, Change::Put(value.clone())),
+                        write(Table::Enrollment, Change::Keep),
+                    ];
+                    black_box(block_on(one.store.commit(&key.shard, &writes)).is_ok());
+                },
+            ));
+            all.push(Inside::repeat(
+                &format!("scan of 100, {count}"),
+                times / 50,
+                |n| {
+                    let scan = Scan {
+                        scope: world::scope(),
+                        table: Table::Registration,
+                        prefix: "".into(),
+                        after: Some(Arc::clone(&one.key(n).id)),
+                        limit: 100,
+                    };
+                    black_box(block_on(one.store.scan(&scan)).is_ok());
+                },
+            ));
         }
         let found = alternate(&mut all, rounds);
         table::title(

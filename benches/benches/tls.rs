@@ -75,9 +75,10 @@ async fn with_certificate(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) 
             mutual: true,
             aes128,
         };
-        all.extend(beside_nginx(bench, nginx, tls, suite, &body)?.map(|(label, server)| {
-            connection(&label, &server, &devices)
-        }));
+        all.extend(
+            beside_nginx(bench, nginx, tls, suite, &body)?
+                .map(|(label, server)| connection(&label, &server, &devices)),
+        );
     }
     let figures = alternate(set, &all, bench.pace()).await?;
     title(
@@ -175,11 +176,7 @@ async fn by_enrollments(bench: &Bench, set: &LocalSet) -> io::Result<()> {
     let body = Body::of(&small, &few).await?;
     let all = [
         connection("1000 enrollments", &small, &few),
-        connection(
-            &format!("{many} enrollments"),
-            &start(many, known)?,
-            &large,
-        ),
+        connection(&format!("{many} enrollments"), &start(many, known)?, &large),
     ];
     let figures = alternate(set, &all, bench.pace()).await?;
     title(
@@ -238,7 +235,10 @@ fn beside_nginx(
 /// What a request takes more than the constant answer of the same stack.
 fn beyond(ours: &Figures, constant: &Figures) {
     let (ours, constant) = (ours.cpu_micros().median, constant.cpu_micros().median);
-    println!("beyond the constant answer: {:.1} µs a request", ours - constant);
+    println!(
+        "beyond the constant answer: {:.1} µs a request",
+        ours - constant
+    );
 }
 
 fn title(bench: &Bench, body: &Body, text: &str) {

@@ -150,7 +150,9 @@ impl Bare {
         assert!(token.expires().0 > now);
 
         let id = registration.folded();
-        let sum = id.bytes().fold(0_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let sum = id.bytes().fold(0_u16, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
         let shard = Shard {
             scope: self.scope.clone(),
             slot: 1 + sum % 64,
@@ -171,8 +173,14 @@ impl Bare {
         let operation = OperationId::from_random(AWS_LC.random().expect("randomness"));
         let hubs: Vec<_> = self.hubs.iter().collect();
         let origin = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let request =
-            AllocationRequest::new(&self.scope, &operation, registration, &self.group, &hubs, origin);
+        let request = AllocationRequest::new(
+            &self.scope,
+            &operation,
+            registration,
+            &self.group,
+            &hubs,
+            origin,
+        );
         let choice = choose(Policy::Hashed, &request, &[]).expect("a hub");
         let hub = choice.hub.name.as_str();
 
@@ -205,13 +213,33 @@ impl Bare {
         };
         let member = format!("by-key/{id}").into();
         let writes = [
-            write(Table::Registration, Arc::clone(id), Expect::Absent, put(first)),
-            write(Table::Member, member, Expect::Any, Change::Put(Bytes::new())),
-            write(Table::Enrollment, Arc::clone(id), Expect::Absent, Change::Keep),
+            write(
+                Table::Registration,
+                Arc::clone(id),
+                Expect::Absent,
+                put(first),
+            ),
+            write(
+                Table::Member,
+                member,
+                Expect::Any,
+                Change::Put(Bytes::new()),
+            ),
+            write(
+                Table::Enrollment,
+                Arc::clone(id),
+                Expect::Absent,
+                Change::Keep,
+            ),
         ];
         let version = self.store.commit(&shard, &writes).await.expect("a commit");
         let expect = Expect::Exactly(version);
-        let writes = [write(Table::Registration, Arc::clone(id), expect, put(second))];
+        let writes = [write(
+            Table::Registration,
+            Arc::clone(id),
+            expect,
+            put(second),
+        )];
         self.store.commit(&shard, &writes).await.expect("a commit");
     }
 }

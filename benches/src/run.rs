@@ -64,7 +64,9 @@ pub fn bench_main(
         || arguments.iter().any(|argument| argument == "--quick")
         || !arguments.iter().any(|argument| argument == "--bench");
     let parts = arguments.into_iter().skip(1);
-    let parts = parts.filter(|argument| !argument.starts_with('-')).collect();
+    let parts = parts
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     exit(status(run(quick, parts, cpu, body)));
 }
 

@@ -15,9 +15,7 @@ use dps_core::attest::{Evidence, derive_device_key};
 use dps_core::certificate::Certificate;
 use dps_core::enrollment::{Attestation, Enrollment, Slots, Subject, X509Attestation};
 use dps_core::hub::{DeviceLink, HubDevice, HubError, HubLinker, Linked};
-use dps_core::id::{
-    ApiVersion, DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes,
-};
+use dps_core::id::{ApiVersion, DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
 use dps_core::instance::{CaCertificate, Instance, LinkedHub};
 use dps_core::registration::Status;
 use dps_core::store::Store;
@@ -180,7 +178,10 @@ pub async fn fill(
     individuals: u64,
 ) {
     let admin = Admin::new(Arc::clone(store), scope());
-    admin.put_instance(instance).await.expect("a sound instance");
+    admin
+        .put_instance(instance)
+        .await
+        .expect("a sound instance");
     for group in groups {
         admin.put_group(group).await.expect("a sound group");
     }

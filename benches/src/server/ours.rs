@@ -37,10 +37,7 @@ pub fn serve(setup: &Setup) -> io::Result<()> {
         let files = setup.pki();
         let root = PkiFiles::certificate(&files.root());
         let intermediate = PkiFiles::certificate(&files.intermediate());
-        let groups = [
-            world::key_group(),
-            world::certificate_group(&intermediate),
-        ];
+        let groups = [world::key_group(), world::certificate_group(&intermediate)];
         let enrollments: u64 = setup.option("enrollments", 0);
         world::fill(&store, &world::instance(Some(&root)), &groups, enrollments).await;
         let service = world::service(&store);
