@@ -450,3 +450,18 @@ fn an_entry_that_is_disabled_meanwhile_ends_the_operation() {
     assert_eq!(world.sweep().cleaned, 1);
     assert!(world.everything().is_empty());
 }
+
+#[test]
+fn who_was_frozen_until_its_lease_is_nearly_over_calls_no_hub() {
+    let world = world();
+    let reply = world.only_register(&press());
+    let operation = operation_of(&reply.response);
+    world.clock.advance(LEASE - after(1));
+    assert_eq!(finish(reply).status(), Status::Assigning);
+    assert!(
+        world.hubs.calls().is_empty(),
+        "a call could land after somebody else's"
+    );
+    world.clock.advance(after(2));
+    assert_eq!(world.poll(&press(), &operation).status(), Status::Assigned);
+}
