@@ -1,7 +1,9 @@
 //! One service, its store and hubs, and devices that call it.
 
+mod device;
+mod entries;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,35 +11,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::admin::Admin;
-use dps_core::allocate::Policy;
-use dps_core::api::{
-    Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Origin, Reply, Session,
-    Transport,
-};
-use dps_core::attest::{Evidence, derive_device_key};
-use dps_core::certificate::Certificate;
-use dps_core::enrollment::{
-    Attestation, Enrollment, ReprovisionPolicy, Slots, Subject, X509Attestation,
-};
+use dps_core::api::{Authentication, DeviceApi, DeviceRequest, DeviceResponse, Reply, Session};
+use dps_core::enrollment::{Enrollment, ReprovisionPolicy, Subject};
 use dps_core::error::ServiceError;
 use dps_core::event::Recent;
-use dps_core::id::{
-    ApiVersion, DeviceId, GroupId, HubName, IdScope, OperationId, RegistrationId, SecretBytes,
-};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::id::{DeviceId, OperationId, RegistrationId};
+use dps_core::instance::Instance;
 use dps_core::registration::{RegistrationState, Status, Substatus};
 use dps_core::store::{Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write};
 use dps_core::tenant::OneStore;
-use dps_core::time::{Clock, Timestamp};
-use dps_core::twin::Twin;
+use dps_core::time::Clock;
 use dps_core::{Provisioner, ProvisionerBuilder};
 use dps_store_memory::MemoryStore;
-use dps_testkit::certs::{Ca, Identity};
+use dps_testkit::certs::Ca;
 use dps_testkit::clock::ManualClock;
 use dps_testkit::hubs::{FakeDevice, FakeHubs};
 use dps_testkit::run::block_on;
-use dps_testkit::sas;
-use serde_json::{Map, Value};
+
+pub use self::device::*;
+pub use self::entries::*;
 
 pub const SCOPE: &str = "0ne00ABCDEF";
 pub const A: &str = "a.hub.example";
@@ -368,260 +360,6 @@ pub fn error_of(response: &DeviceResponse) -> &ServiceError {
     match response {
         DeviceResponse::Error(error) => error,
         other => panic!("{other:?}"),
-    }
-}
-
-/// A device and what it proves itself with.
-#[derive(Clone, Debug)]
-pub struct Device {
-    pub id: String,
-    pub scope: String,
-    pub proof: Proof,
-    pub version: ApiVersion,
-    pub payload: Option<Value>,
-}
-
-#[derive(Clone, Debug)]
-pub enum Proof {
-    /// Signs a new token for each request, good for an hour.
-    Key(SecretBytes),
-    Token(String),
-    Chain(Vec<rustls_pki_types::CertificateDer<'static>>),
-    Nothing,
-}
-
-impl Device {
-    fn new(id: &str, proof: Proof) -> Self {
-        Self {
-            id: id.to_owned(),
-            scope: SCOPE.to_owned(),
-            proof,
-            version: ApiVersion::usual(),
-            payload: None,
-        }
-    }
-
-    pub fn with_key(id: &str, key: &SecretBytes) -> Self {
-        Self::new(id, Proof::Key(key.clone()))
-    }
-
-    /// Of a group with this key.
-    pub fn derived(id: &str, group: &SecretBytes) -> Self {
-        Self::new(id, Proof::Key(derive_device_key(group, id)))
-    }
-
-    pub fn with_token(id: &str, token: String) -> Self {
-        Self::new(id, Proof::Token(token))
-    }
-
-    /// Shows its certificate and the issuers below the root.
-    pub fn with_identity(id: &str, identity: &Identity) -> Self {
-        Self::new(id, Proof::Chain(identity.chain_der().to_vec()))
-    }
-
-    pub fn with_chain(id: &str, chain: &[rustls_pki_types::CertificateDer<'static>]) -> Self {
-        Self::new(id, Proof::Chain(chain.to_vec()))
-    }
-
-    pub fn empty_handed(id: &str) -> Self {
-        Self::new(id, Proof::Nothing)
-    }
-
-    pub fn speaking(mut self, version: &str) -> Self {
-        self.version = ApiVersion::parse(version).unwrap();
-        self
-    }
-
-    pub fn of_scope(mut self, scope: &str) -> Self {
-        self.scope = scope.to_owned();
-        self
-    }
-
-    pub fn hello(&self, now: Timestamp, operation: Option<&OperationId>) -> DeviceHello {
-        let evidence = match &self.proof {
-            Proof::Key(key) => Some(Evidence::Sas {
-                token: sas::token(key, &self.scope, &self.id, now.plus(HOUR)),
-            }),
-            Proof::Token(token) => Some(Evidence::Sas {
-                token: token.clone(),
-            }),
-            Proof::Chain(chain) => Some(Evidence::X509 {
-                chain: chain.clone(),
-            }),
-            Proof::Nothing => None,
-        };
-        DeviceHello {
-            scope: scope(&self.scope),
-            registration: RegistrationId::parse(&self.id).unwrap(),
-            evidence,
-            operation: operation.cloned(),
-            origin: Origin {
-                address: IpAddr::from([192, 0, 2, 7]),
-                transport: Transport::Http,
-            },
-        }
-    }
-}
-
-pub fn scope(text: &str) -> IdScope {
-    IdScope::parse(text).unwrap()
-}
-
-pub fn hub(name: &str) -> HubName {
-    HubName::parse(name).unwrap()
-}
-
-pub fn key(byte: u8) -> SecretBytes {
-    SecretBytes::new(vec![byte; 32])
-}
-
-pub fn object(members: &[(&str, i32)]) -> Map<String, Value> {
-    let members = members.iter();
-    members
-        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-        .collect()
-}
-
-pub fn instance(hubs: &[&str]) -> Instance {
-    instance_of(hubs, &[], true)
-}
-
-pub fn instance_of(hubs: &[&str], cas: &[&Ca], verified: bool) -> Instance {
-    let linked = hubs.iter().map(|name| LinkedHub {
-        name: hub(name),
-        location: "somewhere".into(),
-        weight: 1,
-        in_policy: true,
-        credential: None,
-    });
-    let certificates = cas.iter().enumerate().map(|(nth, ca)| CaCertificate {
-        name: format!("ca-{nth}").into(),
-        certificate: certificate(ca),
-        verified,
-    });
-    Instance {
-        service_host: "dps.example".into(),
-        policy: Policy::Hashed,
-        hubs: linked.collect(),
-        certificates: certificates.collect(),
-    }
-}
-
-pub fn certificate(ca: &Ca) -> Certificate {
-    Certificate::parse(ca.certificate_der()).unwrap()
-}
-
-pub fn keys(primary: u8, secondary: u8) -> Attestation {
-    Attestation::SymmetricKey {
-        primary: key(primary),
-        secondary: key(secondary),
-    }
-}
-
-pub fn leaves(identities: &[&Identity]) -> Attestation {
-    let mut all = identities
-        .iter()
-        .map(|identity| Certificate::parse(identity.certificate_der()).unwrap());
-    Attestation::X509(X509Attestation::Leaf(Slots {
-        primary: all.next(),
-        secondary: all.next(),
-    }))
-}
-
-pub fn signing(cas: &[&Ca]) -> Attestation {
-    let mut all = cas.iter().map(|ca| certificate(ca));
-    Attestation::X509(X509Attestation::Signing(Slots {
-        primary: all.next(),
-        secondary: all.next(),
-    }))
-}
-
-pub fn references(names: &[&str]) -> Attestation {
-    let mut all = names.iter().map(|name| Arc::from(*name));
-    Attestation::X509(X509Attestation::CaReferences(Slots {
-        primary: all.next(),
-        secondary: all.next(),
-    }))
-}
-
-pub fn individual(id: &str, attestation: Attestation) -> Enrollment {
-    entry(
-        Subject::Individual {
-            registration: RegistrationId::parse(id).unwrap(),
-            device: None,
-            information: None,
-        },
-        attestation,
-    )
-}
-
-pub fn group(id: &str, attestation: Attestation) -> Enrollment {
-    let id = GroupId::parse(id).unwrap();
-    entry(Subject::Group { id }, attestation)
-}
-
-fn entry(subject: Subject, attestation: Attestation) -> Enrollment {
-    Enrollment {
-        subject,
-        attestation,
-        enabled: true,
-        edge: false,
-        hubs: Vec::new(),
-        pinned_hub: None,
-        policy: None,
-        custom_allocation: None,
-        initial_twin: Twin {
-            tags: object(&[("line", 4)]),
-            desired: object(&[("interval", 60)]),
-            ..Twin::default()
-        },
-        reprovision: None,
-        created: Timestamp(1),
-        updated: Timestamp(1),
-    }
-}
-
-/// Changes of an entry, for tests to read as sentences.
-pub trait Change: Sized {
-    fn disabled(self) -> Self;
-    /// By the static policy to these hubs.
-    fn to(self, hubs: &[&str]) -> Self;
-    fn among(self, hubs: &[&str]) -> Self;
-    fn by(self, policy: Policy) -> Self;
-    fn reprovision(self, policy: ReprovisionPolicy) -> Self;
-    fn device(self, id: &str) -> Self;
-}
-
-impl Change for Enrollment {
-    fn disabled(mut self) -> Self {
-        self.enabled = false;
-        self
-    }
-
-    fn to(self, hubs: &[&str]) -> Self {
-        self.among(hubs).by(Policy::Static)
-    }
-
-    fn among(mut self, hubs: &[&str]) -> Self {
-        self.hubs = hubs.iter().map(|name| hub(name)).collect();
-        self
-    }
-
-    fn by(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
-        self
-    }
-
-    fn reprovision(mut self, policy: ReprovisionPolicy) -> Self {
-        self.reprovision = Some(policy);
-        self
-    }
-
-    fn device(mut self, id: &str) -> Self {
-        if let Subject::Individual { device, .. } = &mut self.subject {
-            *device = Some(DeviceId::parse(id).unwrap());
-        }
-        self
     }
 }
 

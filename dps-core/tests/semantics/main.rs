@@ -19,3 +19,4 @@ mod reprovision;
 mod secrets;
 mod spelling;
 mod sweeping;
+mod waiting;
