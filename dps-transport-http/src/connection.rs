@@ -50,6 +50,8 @@ pub(crate) async fn serve(http: Http, io: Box<dyn ByteStream>, peer: Peer, tasks
             return farewell(io).await;
         }
         if early.is_empty() {
+            // Even with nothing in it, what hyper hands out keeps its whole buffer.
+            drop(std::mem::take(&mut early));
             let patience = if activity.proven() {
                 limits.timeouts.idle
             } else {
