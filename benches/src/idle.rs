@@ -153,7 +153,7 @@ pub async fn visit_all(
 ) -> io::Result<()> {
     for n in 0..count {
         let mut stream = open(server.port(), n, visits, wanted, true).await?;
-        stream.read(&mut [0; 64]).await?;
+        while stream.read(&mut [0; 64]).await? > 0 {}
     }
     Ok(())
 }
