@@ -153,7 +153,8 @@ pub async fn visit_all(
 ) -> io::Result<()> {
     for n in 0..count {
         let mut stream = open(server.port(), n, visits, wanted, true).await?;
-        while stream.read(&mut [0; 64]).await? > 0 {}
+        // Until the server ends the connection.
+        stream.read_to_end(&mut Vec::new()).await?;
     }
     Ok(())
 }

@@ -101,7 +101,7 @@ export class World {
     const device = await selfSigned(pki, registrationId);
     const clientCertificates = { primary: { certificate: device.x509.cert } };
     const attestation = { type: 'x509', x509: { clientCertificates } };
-    this.enrollments.x509.push({ registrationId, deviceId, attestation, ...pinned(hub) });
+    this.enrollments.x509.push({ registrationId, deviceId, attestation, ...echoing([hub]) });
     return device;
   }
 
@@ -112,13 +112,13 @@ export class World {
       {
         enrollmentGroupId: 'line-1',
         attestation: { type: 'x509', x509: { signingCertificates } },
-        ...pinned(CREDENTIALS['x509-group'].hubs[0]),
+        ...echoing(CREDENTIALS['x509-group'].hubs),
       },
       { enrollmentGroupId: 'factory', attestation: { type: 'x509', x509: { caReferences } }, ...COMMON },
       {
         enrollmentGroupId: 'sensors',
         attestation: { type: 'symmetricKey', symmetricKey: this.groupKeys },
-        ...COMMON,
+        ...echoing(CREDENTIALS['symmetric-group'].hubs),
       },
     ];
   }
@@ -169,6 +169,12 @@ file = "root.pem"
 
 function pinned(hub) {
   return { ...COMMON, allocationPolicy: 'static', iotHubs: [hub] };
+}
+
+/** The custom policy: the allocation hook of `serve` is asked, which runs in its process and calls no URL. */
+function echoing(hubs) {
+  const customAllocationDefinition = { webhookUrl: 'https://policy.example.net/', apiVersion: '2019-03-31' };
+  return { ...COMMON, allocationPolicy: 'custom', customAllocationDefinition, iotHubs: hubs };
 }
 
 async function selfSigned(pki, registrationId) {

@@ -42,8 +42,12 @@ pub(crate) struct Ask<'a> {
     pub(crate) fresh: &'a OperationId,
 }
 
-/// What becomes of it.
+/// What becomes of it. One lives at a time, and only for a moment, so its size does not matter.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "boxing would cost each registration an allocation"
+)]
 pub(crate) enum Decision {
     /// The operation in flight asks for the same.
     Join,

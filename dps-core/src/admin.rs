@@ -1,7 +1,10 @@
 //! What operators do: instances, enrollments, registrations.
 //!
 //! Every change of an instance, its certificates or its groups rewrites the epoch of the scope in
-//! the same commit, so it counts from the next request on every node.
+//! the same commit, so it counts from the next request on every node. An individual enrollment is
+//! read with each request and needs none.
+//!
+//! Whoever writes last wins: there are no preconditions yet, and no HTTP in front of it.
 
 use std::sync::Arc;
 
@@ -11,13 +14,13 @@ use crate::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
 use crate::id::{GroupId, IdScope, RegistrationId};
 use crate::instance::{Instance, MAX_HUBS};
 use crate::record::{
-    DeviceKeys, configuration, decode_enrollment, decode_registration, encode_certificate,
-    encode_enrollment, encode_instance, epoch_key, instance_key,
+    DeviceKeys, Leaving, configuration, decode_enrollment, decode_registration, encode_certificate,
+    encode_enrollment, encode_instance, encode_leaving, epoch_key, instance_key,
 };
-use crate::registration::Registration;
+use crate::registration::{Phase, Registration};
 use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
 
-/// Changes and reads what one tenant has set up.
+/// Changes and reads what one tenant has set up. Cheap to clone; checks no rights: that is the caller's.
 #[derive(Clone, Debug)]
 pub struct Admin {
     store: Arc<dyn Store>,
@@ -43,7 +46,9 @@ impl Admin {
         Self { store, scope }
     }
 
-    /// Makes or replaces the instance, with its certificates.
+    /// Makes or replaces the instance, with its certificates: those that are not in it any more go.
+    ///
+    /// Devices stay on a hub that is linked no more until they register again.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for more than 50 hubs, or a hub or certificate name that stands twice.
@@ -83,7 +88,8 @@ impl Admin {
         self.configure(writes).await
     }
 
-    /// Makes or replaces an individual enrollment.
+    /// Makes or replaces an individual enrollment. It goes before any group, from the device's next
+    /// request.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a group, or for an attestation that only groups can have.
@@ -182,6 +188,8 @@ impl Admin {
 
     /// Forgets where a device is. Its hub is left alone; its next registration is a first one.
     ///
+    /// A hub that an operation in flight may have touched is left to the sweep.
+    ///
     /// # Errors
     /// [`AdminError::Store`].
     pub async fn delete_registration(&self, id: &RegistrationId) -> Result<(), AdminError> {
@@ -191,11 +199,29 @@ impl Admin {
         };
         let expect = Expect::Exactly(stored.version);
         let mut writes = vec![keys.write(Table::Registration, expect, Change::Delete)];
-        if let Some(group) = decode_registration(&stored.value)?.owner.group {
+        let record = decode_registration(&stored.value)?;
+        let assigned = record.assignment.as_ref().map(|at| &at.place);
+        if let Phase::Linking(linking) = &record.operation.phase
+            && Some(&linking.place) != assigned
+        {
+            // The hub may have been called, and whoever calls it may be at it until then.
+            let leaving = Leaving {
+                place: linking.place.clone(),
+                until: record.operation.resume_at,
+                attempts: 0,
+            };
+            writes.push(Write {
+                table: Table::Leaving,
+                id: keys.leaving_id(&leaving.place),
+                expect: Expect::Any,
+                change: Change::Put(encode_leaving(&leaving)?),
+            });
+        }
+        if let Some(group) = &record.owner.group {
             let (expect, change) = (Expect::Any, Change::Delete);
             writes.push(Write {
                 table: Table::Member,
-                id: keys.member_id(&group),
+                id: keys.member_id(group),
                 expect,
                 change,
             });

@@ -1,4 +1,8 @@
 //! What devices can ask, and all that transports need to know.
+//!
+//! A transport makes a [`DeviceHello`] of what came, asks [`DeviceApi::authenticate`], and with the
+//! [`Session`] it gets asks [`DeviceApi::call`]. It sends the response, and runs the [`Work`] that
+//! comes with it.
 
 use std::fmt::{self, Debug};
 use std::future::Future;
@@ -22,10 +26,10 @@ pub struct DeviceHello {
     pub scope: IdScope,
     /// Who it says it is.
     pub registration: RegistrationId,
-    /// What it shows for it.
+    /// What it shows for it; `None` is refused like a wrong key.
     pub evidence: Option<Evidence>,
     /// The operation asked about, where credentials come with every request: a token that began an
-    /// operation stays good for asking after it, and for nothing else.
+    /// operation stays good for asking after it, and for nothing else. `None` on other requests.
     pub operation: Option<OperationId>,
     /// Where it calls from.
     pub origin: Origin,
@@ -34,7 +38,7 @@ pub struct DeviceHello {
 /// Where a caller calls from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// Its address, as the socket has it.
+    /// Its address, as the socket has it; never from a header, where anybody could write it.
     pub address: IpAddr,
     /// What it speaks.
     pub transport: Transport,
@@ -62,7 +66,7 @@ pub enum Transport {
 pub enum DeviceRequest {
     /// To be given a hub.
     Register {
-        /// For the allocation hook: any JSON.
+        /// For the allocation hook: any JSON. Its size is the transport's to bound.
         payload: Option<Value>,
     },
     /// How far an operation is.
@@ -84,7 +88,7 @@ pub enum DeviceResponse {
         operation: OperationId,
         /// How the device stands.
         state: RegistrationState,
-        /// When to ask again; `None` if nothing more will come.
+        /// When to ask again, 1 to 5 whole seconds; `None` if nothing more will come.
         retry_after: Option<Duration>,
     },
     /// How the device stands.
@@ -100,11 +104,13 @@ pub enum Authentication {
     /// It is who it says.
     Accepted(Session),
     /// It has to answer this first.
+    ///
+    /// X.509 and symmetric keys need no challenge; a verifier of one's own may ask for one.
     Challenge {
-        /// What is sent to it.
+        /// What is sent to it, as bytes; transports encode it.
         authentication_key: Vec<u8>,
     },
-    /// It is not believed, or cannot be judged now.
+    /// It is not believed (401, the same for every cause), or cannot be judged now (500, 503).
     Denied(ServiceError),
 }
 
@@ -119,7 +125,7 @@ impl Work {
     /// How long an operation is left to whoever took it up. Our choice.
     pub const LEASE: Duration = Duration::from_secs(30);
 
-    /// Wraps a future that can be dropped at any point.
+    /// Wraps a future that can be dropped at any point: for a [`DeviceApi`] of one's own.
     pub fn new(future: impl Future<Output = Reply> + Send + 'static) -> Self {
         Self(Box::pin(future))
     }
@@ -167,9 +173,17 @@ impl From<DeviceResponse> for Reply {
 #[async_trait]
 pub trait DeviceApi: Debug + Send + Sync + 'static {
     /// Finds out whether a caller is who it says. Writes nothing for one who is not.
+    ///
+    /// A session ends, with 401, when the entry that let the caller in asks for other credentials, is
+    /// enabled or disabled, or gives way to another, or when a certificate that its chain may have
+    /// ended at is not verified any more. Its first call, within a second, relies on what was read
+    /// here; what it commits does not, as far as the device's own records go.
     async fn authenticate(&self, hello: DeviceHello) -> Authentication;
 
     /// Does what a proven device asks. `version` comes with the request, because AMQP names it only
     /// when it attaches.
+    ///
+    /// The reply is true, and what it promises is durable, when this returns. Errors are answers:
+    /// [`DeviceResponse::Error`].
     async fn call(&self, session: &Session, version: &ApiVersion, request: DeviceRequest) -> Reply;
 }

@@ -29,9 +29,10 @@ pub struct Enrollment {
     pub pinned_hub: Option<HubName>,
     /// How to choose; `None` for the instance's policy.
     pub policy: Option<Policy>,
-    /// Where the custom policy is; kept with every policy, used with `custom`.
+    /// Where the custom policy is; kept with every policy, for an
+    /// [`AllocationHook`](crate::allocate::AllocationHook) that asks there.
     pub custom_allocation: Option<CustomAllocation>,
-    /// The twin a device begins with.
+    /// The twin a device begins with; of it only tags and desired properties.
     pub initial_twin: Twin,
     /// What happens when a device registers again; `None` if the entry says nothing of it.
     pub reprovision: Option<ReprovisionPolicy>,
@@ -163,6 +164,26 @@ impl ReprovisionPolicy {
 }
 
 impl Enrollment {
+    /// An enabled entry written at `now`: all hubs, the instance's policy, an empty twin, and nothing
+    /// said of registering again.
+    #[must_use]
+    pub fn new(subject: Subject, attestation: Attestation, now: Timestamp) -> Self {
+        Self {
+            subject,
+            attestation,
+            enabled: true,
+            edge: false,
+            hubs: Vec::new(),
+            pinned_hub: None,
+            policy: None,
+            custom_allocation: None,
+            initial_twin: Twin::default(),
+            reprovision: None,
+            created: now,
+            updated: now,
+        }
+    }
+
     /// The group's id; `None` for an individual enrollment.
     #[must_use]
     pub const fn group(&self) -> Option<&GroupId> {

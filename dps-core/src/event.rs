@@ -56,6 +56,8 @@ pub enum EventKind {
 }
 
 /// Takes events. Called in the middle of requests: it must be quick and must not wait.
+///
+/// Strangers cause [`EventKind::Refused`] as often as they like: a sink that writes has to bound that.
 pub trait EventSink: Debug + Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, event: Event);
@@ -79,7 +81,9 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Keeps the last `capacity` events, about 500 bytes each.
+    /// Keeps the last `capacity` events of all tenants together; 0 keeps none.
+    ///
+    /// An event holds its trace, which has up to [`MAX_STEPS`](crate::trace::MAX_STEPS) steps.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {

@@ -97,7 +97,7 @@ pub enum HubError {
     /// Again later. Whether the call took hold is unknown.
     #[error("the hub asks to be called again")]
     Retry {
-        /// When; `None` leaves it to us.
+        /// When; at most 5 minutes count. `None`: after 1, 2, 4 … 32 seconds.
         after: Option<Duration>,
         /// What happened, for logs.
         #[source]
@@ -125,9 +125,18 @@ pub enum HubError {
 #[async_trait]
 pub trait HubLinker: Debug + Send + Sync + 'static {
     /// Creates the device on `hub`, or brings it to `link`.
+    ///
+    /// # Errors
+    /// [`HubError::Retry`] keeps the operation going until it has been at it for 5 minutes; so do
+    /// calls that never come back.
+    /// [`HubError::Refused`] ends it; the device stays where it was.
     async fn link(&self, hub: &LinkedHub, link: &DeviceLink) -> Result<Linked, HubError>;
 
     /// Removes the device; one that is not there is success.
+    ///
+    /// # Errors
+    /// Any [`HubError`]: the device is left to [`Provisioner::sweep`](crate::Provisioner::sweep),
+    /// which tries again, at the latest every hour.
     async fn unlink(
         &self,
         hub: &LinkedHub,
@@ -135,7 +144,11 @@ pub trait HubLinker: Debug + Send + Sync + 'static {
         deadline: Duration,
     ) -> Result<(), HubError>;
 
-    /// What the hub has of the device; `None` if it is not there.
+    /// What the hub has of the device; `None` if it is not there. Asked before a move, so that the
+    /// twin can go along.
+    ///
+    /// # Errors
+    /// As for [`HubLinker::link`].
     async fn read(
         &self,
         hub: &LinkedHub,

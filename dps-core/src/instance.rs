@@ -9,7 +9,7 @@ use crate::id::{HubName, SecretBytes};
 /// What one tenant has set up.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// The host name of its service API.
+    /// The host name that operators reach it by. Kept; nothing answers there yet.
     pub service_host: Arc<str>,
     /// For enrollments that name no policy of their own.
     pub policy: Policy,
@@ -40,7 +40,8 @@ pub struct LinkedHub {
     pub name: HubName,
     /// Where it is, in whatever words the operator uses; for latency oracles and people.
     pub location: Arc<str>,
-    /// Its share among the candidates, relative to the others; 0 takes it out of weighted choices.
+    /// Its share among the candidates, relative to the others, without unit; 0 takes it out of
+    /// weighted choices and out of those by latency.
     pub weight: u32,
     /// Whether policies may choose it. A hub out of policy keeps its devices and gets no new ones,
     /// but for custom policies, which are offered all.

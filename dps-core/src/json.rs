@@ -159,6 +159,12 @@ mod tests {
         assert_eq!(out, br#"{"k":"\u00e9\ud83d\ude00"}"#);
     }
 
+    #[test]
+    fn a_number_with_many_digits_reads_back_as_written() {
+        let value = parse(format!("31{}", "3".repeat(71)).as_bytes()).unwrap();
+        assert_eq!(parse(&to_ascii(&value)).unwrap(), value);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_json_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -105,12 +105,12 @@ pub struct Operation {
     pub since: Timestamp,
     /// Nobody takes it up before this: a lease while someone is at it, or a delay that was asked for.
     pub resume_at: Timestamp,
-    /// How often it was taken up.
+    /// How often it was taken up again; counted anew when its place is chosen.
     pub attempts: u32,
     /// SHA-256 of the token it was begun with, if it was a token: it stays good for asking after it.
     pub token: Option<[u8; 32]>,
-    /// SHA-256 over enrollment, sign-in and certificate request: what a repeated register must share
-    /// to join.
+    /// SHA-256 over the entry that lets the device in and how it will sign in: what a repeated
+    /// register must share to join.
     pub asked: [u8; 32],
     /// The version of the device API it was begun with; decides two legacy rules.
     pub version: ApiVersion,
@@ -119,6 +119,8 @@ pub struct Operation {
 }
 
 /// What a device is told with `assigned`, at each poll. Stored at the latest with [`Phase::Linking`].
+///
+/// `tpm` and `issued` are part of the stored format; nothing fills them yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Extras {
     /// The allocation hook's.

@@ -112,6 +112,7 @@ impl Snapshot {
         };
         by_thumbprint.values_mut().for_each(disabled_first);
         by_subject.values_mut().for_each(disabled_first);
+        disabled_first(&mut symmetric);
         Self {
             epoch,
             instance,

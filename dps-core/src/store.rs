@@ -4,7 +4,7 @@
 //! and knows nothing of enrollments. What it owes is written at [`Store`] and run by the suite
 //! `dps_testkit::store`.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Unit of atomicity and of placement.
 ///
-/// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id.
+/// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id: 1 + the first
+/// byte of SHA-256 over the lower-case id, modulo 64. A store may ignore it: ids are unique without.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
     /// Whose records these are.
@@ -43,11 +44,11 @@ pub enum Table {
     Registration = 4,
     /// Which registrations came through which group.
     Member = 5,
-    /// What must be remembered of a challenge.
+    /// What must be remembered of a challenge. Reserved: nothing writes it yet.
     Challenge = 6,
     /// Places that devices have left and that must still be cleaned.
     Leaving = 7,
-    /// Counts for quotas.
+    /// Counts for quotas. Reserved: nothing writes it yet.
     Tally = 8,
 }
 
@@ -58,7 +59,7 @@ pub struct Key {
     pub shard: Shard,
     /// Its kind.
     pub table: Table,
-    /// Its name within scope and kind.
+    /// Its name within scope and kind; compared byte by byte.
     pub id: Arc<str>,
 }
 
@@ -67,13 +68,24 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
-/// A value as stored. At most 1 MiB.
-#[derive(Clone, Debug)]
+/// A value as stored. At most 1 MiB. `Debug` leaves out what may hold keys.
+#[derive(Clone)]
 pub struct Versioned {
     /// The commit that wrote it.
     pub version: Version,
     /// The bytes that were put.
     pub value: Bytes,
+}
+
+impl Debug for Versioned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Versioned({}, {} bytes)",
+            self.version.0,
+            self.value.len()
+        )
+    }
 }
 
 /// What must be true of a record for a commit to take hold.
@@ -87,8 +99,8 @@ pub enum Expect {
     Exactly(Version),
 }
 
-/// What a commit does to a record.
-#[derive(Clone, Debug)]
+/// What a commit does to a record. `Debug` leaves out what may hold keys.
+#[derive(Clone)]
 pub enum Change {
     /// The record becomes this.
     Put(Bytes),
@@ -96,6 +108,16 @@ pub enum Change {
     Delete,
     /// Nothing: only the expectation matters.
     Keep,
+}
+
+impl Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(value) => write!(f, "Put({} bytes)", value.len()),
+            Self::Delete => f.write_str("Delete"),
+            Self::Keep => f.write_str("Keep"),
+        }
+    }
 }
 
 /// One record's part in a commit.
@@ -170,12 +192,23 @@ pub enum StoreError {
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// One result per key, in the order of `keys`; keys may span shards and scopes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`]; never a conflict.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError>;
 
     /// All of `writes` or none, within one shard. Every record put takes the returned version.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an expectation does not hold: nothing was written.
+    /// [`StoreError::Unavailable`] if nobody knows whether it was.
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError>;
 
-    /// Up to `limit` records of one table of one scope, after `after`.
+    /// Up to `limit` records of one table of one scope, after `after`. Not a snapshot: records that
+    /// come or go meanwhile may be in it or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
 }
 

@@ -49,10 +49,15 @@ pub enum TenantError {
 #[async_trait]
 pub trait TenantResolver: Debug + Send + Sync + 'static {
     /// The tenant of this name; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`TenantError::Unavailable`]: the device is told 503 and to come again.
     async fn resolve(&self, name: TenantName<'_>) -> Result<Option<Tenant>, TenantError>;
 }
 
 /// All tenants in one store. A scope without an instance record is no tenant.
+///
+/// Finds tenants by scope only: it keeps no list of host names.
 #[derive(Clone, Debug)]
 pub struct OneStore(Arc<dyn Store>);
 

@@ -92,126 +92,111 @@ impl fmt::Display for Entry {
     }
 }
 
-/// One step.
+/// One step. Its `Display` is one sentence for operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 #[allow(
     missing_docs,
-    reason = "each step's sentence is in its Display; fields are named by it"
+    reason = "the fields are named by the sentence in Display"
 )]
 pub enum Step {
+    /// No tenant has the ID scope that the caller names.
     NoSuchScope,
+    /// The caller shows nothing for itself.
     NoEvidence,
-    BadChain {
-        because: Cow<'static, str>,
-    },
+    /// The chain cannot be read or followed.
+    BadChain { because: Cow<'static, str> },
+    /// There is no individual enrollment; groups are looked at next.
     NoIndividual,
+    /// No group answers for the caller.
     NoGroup,
+    /// A group names a certificate of the chain, or the issuer that the chain leaves out.
     GroupNamed {
         group: Arc<str>,
         certificate: Arc<str>,
     },
+    /// An entry was asked and does not accept.
     NotBelieved {
         entry: Entry,
         because: Cow<'static, str>,
     },
-    Believed {
-        entry: Entry,
-        by: Cow<'static, str>,
-    },
-    EntryDisabled {
-        entry: Entry,
-    },
-    EntryChanged {
-        entry: Entry,
-    },
-    Joined {
-        operation: Arc<str>,
-    },
-    TookOver {
-        operation: Arc<str>,
-    },
+    /// An entry accepts the caller.
+    Believed { entry: Entry, by: Cow<'static, str> },
+    /// The entry that accepts is disabled: the device is told so.
+    EntryDisabled { entry: Entry },
+    /// The session ends, because its entry is another one now.
+    EntryChanged { entry: Entry },
+    /// An operation for the same was in flight, and is the answer.
+    Joined { operation: Arc<str> },
+    /// An operation for something else was in flight, and is replaced.
+    TookOver { operation: Arc<str> },
+    /// The device has no hub yet.
     First,
-    MustStay {
-        hub: Arc<str>,
-    },
-    MayMove {
-        hub: Arc<str>,
-        migrate: bool,
-    },
-    CurrentUnlinked {
-        hub: Arc<str>,
-    },
-    NotLinked {
-        hub: Arc<str>,
-    },
-    OutOfPolicy {
-        hub: Arc<str>,
-    },
+    /// The reprovision policy keeps the device where it is.
+    MustStay { hub: Arc<str> },
+    /// The reprovision policy lets the device move.
+    MayMove { hub: Arc<str>, migrate: bool },
+    /// The hub that the device is on is not linked any more.
+    CurrentUnlinked { hub: Arc<str> },
+    /// The enrollment names a hub that is not linked.
+    NotLinked { hub: Arc<str> },
+    /// A hub is left out, because policies may not choose it.
+    OutOfPolicy { hub: Arc<str> },
+    /// No hub is left to choose from.
     NoCandidate,
+    /// So many hubs are left, for this policy.
     Candidates {
         count: u32,
         policy: Cow<'static, str>,
     },
+    /// The lowest rendezvous score decided.
     ChosenByScore {
         hub: Arc<str>,
         score: f64,
         among: u32,
     },
+    /// The lowest latency decided.
     ChosenByLatency {
         hub: Arc<str>,
         millis: u64,
         ties: u32,
     },
+    /// No latency is known, so the score decides.
     LatencyUnknown,
-    ChosenByName {
-        hub: Arc<str>,
-    },
-    CannotChoose {
-        because: Cow<'static, str>,
-    },
+    /// The enrollment names the hub.
+    ChosenByName { hub: Arc<str> },
+    /// The built-in policy could not choose.
+    CannotChoose { because: Cow<'static, str> },
+    /// The policy is custom.
     HookAsked,
-    HookChose {
-        hub: Arc<str>,
-    },
-    HookAgain {
-        seconds: u64,
-    },
-    HookFailed {
-        because: Cow<'static, str>,
-    },
-    Stays {
-        hub: Arc<str>,
-        device: Arc<str>,
-    },
+    /// The allocation hook answered with a candidate.
+    HookChose { hub: Arc<str> },
+    /// The allocation hook asks to be called again.
+    HookAgain { seconds: u64 },
+    /// The allocation hook refused, failed, or named no candidate.
+    HookFailed { because: Cow<'static, str> },
+    /// The device stays at its place.
+    Stays { hub: Arc<str>, device: Arc<str> },
+    /// The device gets another place.
     Moves {
         from: Arc<str>,
         to: Arc<str>,
         device: Arc<str>,
     },
-    Joins {
-        hub: Arc<str>,
-        device: Arc<str>,
-    },
-    ComesBack {
-        hub: Arc<str>,
-    },
-    Linked {
-        hub: Arc<str>,
-        created: bool,
-    },
-    HubAgain {
-        hub: Arc<str>,
-        seconds: u64,
-    },
-    HubRefused {
-        hub: Arc<str>,
-        code: u32,
-    },
-    Cleaned {
-        hub: Arc<str>,
-    },
+    /// The device gets its first place.
+    Joins { hub: Arc<str>, device: Arc<str> },
+    /// The chosen place was still to be cleaned; the operation may have to wait for that.
+    ComesBack { hub: Arc<str> },
+    /// The hub has the device as asked.
+    Linked { hub: Arc<str>, created: bool },
+    /// The hub asks to be called again.
+    HubAgain { hub: Arc<str>, seconds: u64 },
+    /// The hub refused for good.
+    HubRefused { hub: Arc<str>, code: u32 },
+    /// A place that the device had left is clean.
+    Cleaned { hub: Arc<str> },
+    /// A hub or hook asked for more time than there is.
     OutOfTime,
 }
 

@@ -9,10 +9,10 @@ use hashbrown::HashMap;
 
 /// A hash index for everything but scans, and the order of ids for those.
 ///
-/// The order is brought up to date by scans, not by writes: a device that registers never pays for
-/// it. Between scans `added` holds ids that `order` may not have, and `order` may hold ids that are
+/// The order is brought up to date by scans, not by writes: a device that registers does not pay
+/// for it. Between scans `added` holds ids that `order` may not have, and `order` may hold ids that are
 /// gone; both are bounded by the number of records (see [`Records::tidy`]).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Records {
     index: HashMap<Arc<str>, Versioned>,
     order: BTreeSet<Arc<str>>,
@@ -89,5 +89,73 @@ impl Records {
             self.order.extend(self.added.drain(..));
         }
         self.added.shrink_to(64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use dps_core::store::Version;
+
+    use super::*;
+
+    fn put(records: &mut Records, id: &str) {
+        let record = Versioned {
+            version: Version(1),
+            value: Bytes::new(),
+        };
+        records.put(&id.into(), record);
+    }
+
+    fn ids(records: &mut Records) -> Vec<String> {
+        let mut page = Vec::new();
+        records.page("", None, usize::MAX, &mut page);
+        page.into_iter().map(|(id, _)| id.to_string()).collect()
+    }
+
+    #[test]
+    fn ids_that_come_and_go_leave_nothing_behind() {
+        let mut records = Records::default();
+        put(&mut records, "stays");
+        for scanned in [false, true] {
+            for nth in 0..10_000 {
+                let id = format!("d{}", nth % 7);
+                put(&mut records, &id);
+                if scanned && nth % 100 == 0 {
+                    ids(&mut records);
+                }
+                records.remove(&id);
+                let owed = records.added.len() + records.order.len();
+                assert!(owed < 300, "{owed} ids are kept for one record");
+            }
+        }
+        assert_eq!(ids(&mut records), ["stays"]);
+    }
+
+    #[test]
+    fn a_table_that_is_emptied_gives_up_its_order() {
+        let mut records = Records::default();
+        for nth in 0..5_000 {
+            put(&mut records, &format!("d{nth}"));
+        }
+        assert_eq!(ids(&mut records).len(), 5_000);
+        for nth in 0..5_000 {
+            records.remove(&format!("d{nth}"));
+        }
+        assert!(records.order.len() < 300, "{}", records.order.len());
+        assert_eq!(ids(&mut records), [""; 0]);
+    }
+
+    #[test]
+    fn an_id_that_comes_back_is_found_once() {
+        let mut records = Records::default();
+        for id in ["b", "a", "c"] {
+            put(&mut records, id);
+        }
+        assert_eq!(ids(&mut records), ["a", "b", "c"]);
+        records.remove("b");
+        put(&mut records, "b");
+        put(&mut records, "aa");
+        assert_eq!(ids(&mut records), ["a", "aa", "b", "c"]);
     }
 }

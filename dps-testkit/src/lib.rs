@@ -2,7 +2,7 @@
 //!
 //! * [`store`], [`hub`], [`hook`]: what every store, hub linker and allocation policy owes, one test
 //!   a duty. Each has a macro `conformance!`, and a `Fixture` that opens what is tested.
-//! * [`sim`]: simulates where a policy puts a fleet of devices.
+//! * [`sim`]: simulates where a policy puts a fleet of devices; runs the whole service around one.
 //! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
 //! * [`scripted`]: a device API with canned replies, for tests of transports.
 //! * [`crash`]: dies at every effect of an assembly, and looks where the device is.

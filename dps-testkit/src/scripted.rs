@@ -12,7 +12,7 @@ use dps_core::hub::DeviceAuth;
 use dps_core::id::ApiVersion;
 
 /// Judges a caller.
-type Judge = dyn Fn(DeviceHello) -> Authentication + Send + Sync;
+type Judge = dyn Fn(&DeviceHello) -> Authentication + Send + Sync;
 /// Answers a proven caller.
 type Answer = dyn Fn(&Session, &ApiVersion, DeviceRequest) -> Reply + Send + Sync;
 
@@ -62,7 +62,7 @@ impl Scripted {
     #[must_use]
     pub fn judging(
         mut self,
-        judge: impl Fn(DeviceHello) -> Authentication + Send + Sync + 'static,
+        judge: impl Fn(&DeviceHello) -> Authentication + Send + Sync + 'static,
     ) -> Self {
         self.judge = Box::new(judge);
         self
@@ -71,16 +71,16 @@ impl Scripted {
 
 /// Believes a caller without looking: it will sign in to its hub by a certificate authority.
 #[must_use]
-pub fn believe(hello: DeviceHello) -> Authentication {
+pub fn believe(hello: &DeviceHello) -> Authentication {
     let sign_in = SignIn::Known(DeviceAuth::CertificateAuthority);
     let attested = Attested::assertion(sign_in);
-    Authentication::Accepted(Session::assertion(&hello, attested))
+    Authentication::Accepted(Session::assertion(hello, attested))
 }
 
 #[async_trait]
 impl DeviceApi for Scripted {
     async fn authenticate(&self, hello: DeviceHello) -> Authentication {
-        (self.judge)(hello)
+        (self.judge)(&hello)
     }
 
     async fn call(&self, session: &Session, version: &ApiVersion, request: DeviceRequest) -> Reply {
@@ -96,16 +96,17 @@ impl Debug for Scripted {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::run::block_on;
     use dps_core::api::{Origin, Transport};
     use dps_core::error::Reason;
     use dps_core::id::{IdScope, RegistrationId};
 
+    use super::*;
+    use crate::run::block_on;
+
     fn hello() -> DeviceHello {
         DeviceHello {
-            scope: IdScope::parse("0ne00000001").unwrap(),
-            registration: RegistrationId::parse("press-1").unwrap(),
+            scope: IdScope::parse("0ne00000001").expect("it is a name"),
+            registration: RegistrationId::parse("press-1").expect("it is a name"),
             evidence: None,
             operation: None,
             origin: Origin {

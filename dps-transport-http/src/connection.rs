@@ -132,7 +132,7 @@ impl Awake<'_> {
             .max_header_size(self.limits.head_bytes)
             .max_buf_size(self.limits.head_bytes.max(8 * 1024))
             .serve_connection(io, self.requests.clone());
-        let mut rest = self.limits.rest.max(Duration::from_millis(100));
+        let mut rest = self.limits.rest.max(Duration::from_millis(50));
         rest = rest.min(self.limits.timeouts.request);
         let mut look = pin!(sleep(rest));
         let mut last = Look {
@@ -179,7 +179,8 @@ impl Awake<'_> {
         let io = parts.io.into_inner().io;
         match verdict {
             Verdict::Slow => End::Slow(io),
-            _ => End::Parked(io, parts.read_buf),
+            // A copy: even an empty one would keep hyper's buffer.
+            _ => End::Parked(io, Bytes::copy_from_slice(&parts.read_buf)),
         }
     }
 }

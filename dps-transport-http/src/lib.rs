@@ -9,7 +9,32 @@
 //!   write it. Keep-alive, time limits of a connection and draining are then that server's.
 //! - a [`Protocol`](dps_transport::Protocol), to be served by a listener of `dps-transport`.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use dps_core::api::DeviceApi;
+//! use dps_transport_http::Http;
+//!
+//! fn devices(api: Arc<dyn DeviceApi>) -> Http {
+//!     Http::new(api).with_grace(Duration::from_millis(100))
+//! }
+//! ```
+//!
 //! It starts no listener, knows no TLS, and keeps nothing between requests.
+//!
+//! # What it answers
+//!
+//! | request | answer |
+//! |---|---|
+//! | `PUT /{scope}/registrations/{id}/register` | 202 with the operation, whatever became of it |
+//! | `GET /{scope}/registrations/{id}/operations/{operation}` | 202 while it goes on, 200 at its end |
+//! | `POST /{scope}/registrations/{id}` | 200 with the registration |
+//!
+//! Each with `?api-version=`. A device proves itself with each request, by a token in `Authorization`
+//! or by the certificate of its connection. Errors are JSON: `errorCode`, `trackingId`, `message`,
+//! `timestampUtc`. Paths that belong to operators are not found here: [`service`] reads their
+//! documents, and nothing serves them yet.
 
 mod address;
 mod body;

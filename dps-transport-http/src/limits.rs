@@ -25,7 +25,7 @@ pub struct Limits {
     /// How long we take for an answer at the most; then it is 503. Default 10 s: the SDKs for Node.js
     /// and Python give up after 30 s.
     pub answer: Duration,
-    /// After how long an idle connection gives its buffers back. Default 2 s, at least 100 ms. A
+    /// After how long an idle connection gives its buffers back. Default 100 ms, at least 50 ms. A
     /// longer one costs memory, a shorter one time for connections that are asked again.
     pub rest: Duration,
 }
@@ -37,7 +37,7 @@ impl Default for Limits {
             head_bytes: 16 * 1024,
             timeouts: Timeouts::default(),
             answer: Duration::from_secs(10),
-            rest: Duration::from_secs(2),
+            rest: Duration::from_millis(100),
         }
     }
 }

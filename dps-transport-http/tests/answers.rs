@@ -274,7 +274,7 @@ fn owing(delay: Duration, done: &Arc<AtomicBool>) -> Script {
             work: Some(Work::new(async move {
                 tokio::time::sleep(delay).await;
                 done.store(true, Ordering::Relaxed);
-                later
+                later.into()
             })),
         }
     })

@@ -289,7 +289,7 @@ async fn work_goes_on_for_a_client_that_vanishes_before_the_answer() {
             async move {
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 DONE.fetch_add(1, Ordering::Relaxed);
-                later
+                later.into()
             }
         })),
     })

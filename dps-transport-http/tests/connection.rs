@@ -175,7 +175,7 @@ async fn a_drain_lets_a_request_in_flight_have_its_answer() {
             response: answer(session, request, waiting()),
             work: Some(Work::new(async move {
                 sleep(Duration::from_secs(1)).await;
-                later
+                later.into()
             })),
         }
     })

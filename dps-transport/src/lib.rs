@@ -3,6 +3,38 @@
 //! A [`Listener`] accepts, finishes TLS, and hands each connection with its [`Peer`] to one
 //! [`Protocol`]: HTTP, MQTT or AMQP. [`settle`] runs what a reply still owes. [`FailureLimit`] stands
 //! in front of the [`DeviceApi`](dps_core::api::DeviceApi), and [`Logging`] takes its events.
+//!
+//! ```
+//! use std::error::Error;
+//! use std::sync::Arc;
+//!
+//! use dps_transport::{Listener, Protocol, ServerTls, Tasks, TlsProvider, bind};
+//!
+//! # #[cfg(feature = "aws-lc")]
+//! async fn serve(
+//!     protocol: Arc<dyn Protocol>, // such as `dps_transport_http::Http`
+//!     chain: &[u8],
+//!     key: &[u8],
+//!     tasks: Tasks, // `tasks.drain(bound)`, from anywhere, ends it
+//! ) -> Result<(), Box<dyn Error>> {
+//!     let tls = ServerTls::from_pem(&TlsProvider::aws_lc(), chain, key)?;
+//!     let listener = Listener::new(tls, protocol, tasks).with_alpn(&["http/1.1"]);
+//!     listener.serve(bind("[::]:443".parse()?)?).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! It judges no certificate and knows no protocol. Whoever writes another transport implements
+//! [`Protocol`], passes replies through [`settle`], and renders with [`device_json`].
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `aws-lc` (default) | `TlsProvider::aws_lc`, with post-quantum key exchange |
+//! | `ring` | `TlsProvider::ring` |
+//!
+//! With neither, [`TlsProvider::new`] takes a provider of one's own.
 #![cfg_attr(
     test,
     allow(

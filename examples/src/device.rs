@@ -5,14 +5,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use dps_core::attest::derive_device_key;
 use dps_core::id::SecretBytes;
 use dps_core::store::BoxError;
-use hmac::{Hmac, KeyInit, Mac};
+use dps_core::time::{Clock, SystemClock};
+use dps_testkit::certs::Identity;
+use dps_testkit::sas;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -22,11 +22,8 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-
-use crate::pki::Identity;
 
 /// What nearly all device SDKs send.
 const API_VERSION: &str = "2019-03-31";
@@ -143,7 +140,7 @@ impl Service {
         device: &Device,
         payload: Option<&Value>,
     ) -> Result<Answer, BoxError> {
-        let mut connection = self.connect(device).await?;
+        let mut connection = self.connect(Some(&device.proof)).await?;
         let id = &device.registration;
         let base = format!("/{}/registrations/{id}", self.scope);
         let mut body = json!({"registrationId": id});
@@ -151,13 +148,13 @@ impl Service {
             body["payload"] = payload.clone();
         }
         let path = format!("{base}/register?api-version={API_VERSION}");
-        let request = self.request(device, Method::PUT, &path, body.to_string())?;
+        let request = self.request(Some(device), Method::PUT, &path, body.to_string())?;
         let (mut answer, mut delay) = exchange(&mut connection, request).await?;
         while answer.state() == "assigning" && answer.exchanges <= MOST_POLLS {
             tokio::time::sleep(delay).await;
             let operation = answer.body["operationId"].as_str().unwrap_or_default();
             let path = format!("{base}/operations/{operation}?api-version={API_VERSION}");
-            let request = self.request(device, Method::GET, &path, String::new())?;
+            let request = self.request(Some(device), Method::GET, &path, String::new())?;
             let exchanges = answer.exchanges;
             (answer, delay) = exchange(&mut connection, request).await?;
             answer.exchanges += exchanges;
@@ -165,16 +162,26 @@ impl Service {
         Ok(answer)
     }
 
-    async fn connect(&self, device: &Device) -> Result<SendRequest<Full<Bytes>>, BoxError> {
+    /// Asks for `path` without any credentials, over a connection of its own.
+    ///
+    /// # Errors
+    /// No complete answer came, or one that is not JSON.
+    pub async fn get(&self, path: &str) -> Result<Answer, BoxError> {
+        let mut connection = self.connect(None).await?;
+        let request = self.request(None, Method::GET, path, String::new())?;
+        Ok(exchange(&mut connection, request).await?.0)
+    }
+
+    async fn connect(&self, proof: Option<&Proof>) -> Result<SendRequest<Full<Bytes>>, BoxError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(Arc::clone(&self.roots));
-        let config = match &device.proof {
-            Proof::Certificate(Identity { chain, key }) => {
-                config.with_client_auth_cert(chain.clone(), key.clone_key())?
+        let config = match proof {
+            Some(Proof::Certificate(own)) => {
+                config.with_client_auth_cert(own.chain_der().to_vec(), own.key_der())?
             }
-            Proof::Key(_) => config.with_no_client_auth(),
+            Some(Proof::Key(_)) | None => config.with_no_client_auth(),
         };
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
@@ -187,7 +194,7 @@ impl Service {
 
     fn request(
         &self,
-        device: &Device,
+        device: Option<&Device>,
         method: Method,
         path: &str,
         body: String,
@@ -197,9 +204,13 @@ impl Service {
             .uri(path)
             .header(HOST, self.host.to_str().as_ref())
             .header(CONTENT_TYPE, "application/json; charset=utf-8");
-        if let Proof::Key(key) = &device.proof {
-            let resource = format!("{}/registrations/{}", self.scope, device.registration);
-            let token = token(&resource, key, Duration::from_secs(3600))?;
+        if let Some(Device {
+            registration,
+            proof: Proof::Key(key),
+        }) = device
+        {
+            let expires = SystemClock.now().plus(Duration::from_secs(3600));
+            let token = sas::token(key, &self.scope, registration, expires);
             request = request.header(AUTHORIZATION, token);
         }
         Ok(request.body(Full::from(body))?)
@@ -222,32 +233,4 @@ async fn exchange(
         exchanges: 1,
     };
     Ok((answer, Duration::from_secs(delay.unwrap_or(2))))
-}
-
-/// A shared access signature over `resource` that is good for `validity` from now.
-///
-/// # Source
-/// "SAS token structure" in *Symmetric key attestation*.
-fn token(resource: &str, key: &SecretBytes, validity: Duration) -> Result<String, BoxError> {
-    let expiry = (SystemTime::now().duration_since(UNIX_EPOCH)? + validity).as_secs();
-    let resource = escape(resource);
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose())?;
-    mac.update(format!("{resource}\n{expiry}").as_bytes());
-    let signature = escape(&BASE64_STANDARD.encode(mac.finalize().into_bytes()));
-    Ok(format!(
-        "SharedAccessSignature sr={resource}&sig={signature}&se={expiry}&skn=registration"
-    ))
-}
-
-/// Percent-encodes all but letters, digits and `-._~`.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }

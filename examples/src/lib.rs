@@ -2,5 +2,9 @@
 
 pub mod config;
 pub mod device;
-pub mod pki;
 pub mod server;
+
+/// Compiles the programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

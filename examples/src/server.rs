@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dps_transport::{Drained, Listener, Protocol, ServerTls, Tasks, bind_shared};
+use dps_transport::{Drained, Listener, Protocol, ServerTls, Tasks, bind, bind_shared};
 use tokio::runtime;
 
 /// Threads that listen. Dropping it leaves them running.
@@ -24,7 +24,7 @@ pub struct Server {
 impl Server {
     /// Accepts connections for `protocol` at `address` from now on; port 0 takes a free one.
     ///
-    /// * `threads`: one for each core if `None`.
+    /// * `tasks`: what is drained in the end.
     ///
     /// # Errors
     /// The address is taken, is not ours, or needs privileges.
@@ -32,12 +32,14 @@ impl Server {
         protocol: Arc<dyn Protocol>,
         tls: ServerTls,
         address: SocketAddr,
-        threads: Option<NonZeroUsize>,
+        tasks: Tasks,
     ) -> io::Result<Self> {
-        let one = NonZeroUsize::MIN;
-        let threads = threads.unwrap_or_else(|| thread::available_parallelism().unwrap_or(one));
-        let tasks = Tasks::new();
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let listener = Listener::new(tls, protocol, tasks.clone()).with_alpn(&["http/1.1"]);
+        if address.port() != 0 {
+            // Sockets that share a port would share it with another server of this user too.
+            drop(bind(address)?);
+        }
         let sockets = bind_shared(address, threads.get())?;
         let mut server = Self {
             address,

@@ -8,6 +8,7 @@ use std::path::Path;
 use dps_core::crypto::AWS_LC;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::config::Config;
+use dps_testkit::certs::Identity;
 use serde_json::json;
 
 use self::support::{Folder, SOUND, group, individual};
@@ -67,6 +68,11 @@ fn unknown_keys_are_refused_everywhere() {
 #[test]
 fn each_complaint_names_the_key() {
     let folder = Folder::new();
+    folder.write("other.key", &Identity::self_signed("other").key_pem());
+    folder.write(
+        "broken.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
     let cases = [
         (
             "server.pem",
@@ -82,6 +88,18 @@ fn each_complaint_names_the_key() {
             "server.key",
             "server.pem",
             "private_key: server.pem: there is no private key (no \"BEGIN PRIVATE KEY\" section)",
+        ),
+        (
+            "server.key",
+            "other.key",
+            "private_key: other.key: the private key does not belong to the first certificate of the \
+             chain",
+        ),
+        (
+            "server.pem",
+            "broken.pem",
+            "certificate: broken.pem: the first certificate of the chain cannot be read: invalid peer \
+             certificate: BadEncoding",
         ),
         (
             "[listen]",

@@ -13,14 +13,14 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dps_core::id::SecretBytes;
 use dps_examples::device::{Answer, Device, Service};
-use dps_examples::pki::{Authority, self_signed};
+use dps_testkit::certs::{Ca, Identity};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use self::support::{Folder, SOUND, pem};
+use self::support::{Folder, SOUND};
 
-/// Cargo builds examples beside the tests of their package.
+/// Cargo builds examples beside the tests of their package, unless told to build one test only.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     tests
@@ -87,8 +87,8 @@ fn service(folder: &Folder, running: &Running) -> Service {
     Service::new(running.address, "localhost", root, "0ne00000001").unwrap()
 }
 
-fn x509(slots: &str, certificate: &CertificateDer<'_>) -> Value {
-    let certificate = json!({"certificate": pem("CERTIFICATE", certificate)});
+fn x509(slots: &str, pem: &str) -> Value {
+    let certificate = json!({"certificate": pem});
     json!({"type": "x509", "x509": {slots: {"primary": certificate}}})
 }
 
@@ -103,19 +103,19 @@ fn assigned(answer: &Answer, registration: &str) {
 #[tokio::test]
 async fn devices_of_every_kind_register_and_sigterm_ends_it_with_status_0() {
     let folder = Folder::new();
-    let press = self_signed("press-1").unwrap();
-    let line = Authority::root("Factory").unwrap();
-    let inner = line.intermediate("Line 1").unwrap();
+    let press = Identity::self_signed("press-1");
+    let line = Ca::root("Factory");
+    let inner = line.intermediate("Line 1");
     folder.json(
         "line.json",
         &json!({
-            "enrollmentGroupId": "line-1", "attestation": x509("signingCertificates", inner.der()),
+            "enrollmentGroupId": "line-1", "attestation": x509("signingCertificates", &inner.certificate_pem()),
         }),
     );
     folder.json(
         "devices/a.json",
         &json!({
-            "registrationId": "press-1", "attestation": x509("clientCertificates", &press.chain[0]),
+            "registrationId": "press-1", "attestation": x509("clientCertificates", &press.certificate_pem()),
             "deviceId": "Press#1",
         }),
     );
@@ -135,7 +135,7 @@ async fn devices_of_every_kind_register_and_sigterm_ends_it_with_status_0() {
         ]),
     );
     // The chain of the line ends at a certificate of the instance.
-    folder.write("factory.pem", &line.pem());
+    folder.write("factory.pem", &line.certificate_pem());
     let more = "[[instance.certificate]]\nname = \"factory\"\nfile = \"factory.pem\"\n";
     let text = SOUND.replace("\"groups.json\"", "\"groups.json\", \"line.json\"");
     folder.write("serve.toml", &format!("{text}\n{more}"));
@@ -151,7 +151,7 @@ async fn devices_of_every_kind_register_and_sigterm_ends_it_with_status_0() {
     assert_eq!(answer.body["registrationState"]["deviceId"], "Press#1");
     assert_eq!((answer.status, answer.exchanges), (202, 1));
 
-    let member = Device::with_certificate("robot-4", inner.device("robot-4").unwrap());
+    let member = Device::with_certificate("robot-4", inner.device("robot-4"));
     assigned(&service.register(&member, None).await.unwrap(), "robot-4");
     let kiosk = Device::with_key("kiosk-7", one.clone());
     assigned(&service.register(&kiosk, None).await.unwrap(), "kiosk-7");
@@ -164,7 +164,7 @@ async fn devices_of_every_kind_register_and_sigterm_ends_it_with_status_0() {
         "disabled"
     );
     for stranger in [
-        Device::with_certificate("press-1", self_signed("press-1").unwrap()),
+        Device::with_certificate("press-1", Identity::self_signed("press-1")),
         Device::with_key("kiosk-7", many.clone()),
         Device::with_key("nobody", many),
     ] {
@@ -223,6 +223,15 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
         said.contains("serve.toml: listen.https: 192.0.2.1:0: "),
         "{said}"
     );
+
+    folder.write("serve.toml", SOUND);
+    let running = Running::start(&folder);
+    folder.write(
+        "serve.toml",
+        &SOUND.replace("127.0.0.1:0", &running.address.to_string()),
+    );
+    let said = String::from_utf8(run(&[]).stderr).unwrap();
+    assert!(said.contains("Address already in use"), "{said}");
 
     folder.write("serve.toml", SOUND);
     assert!(run(&["--check"]).status.success());

@@ -6,6 +6,8 @@
 mod fixed;
 mod hashed;
 mod latency;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::{self, Debug};
 use std::net::IpAddr;
@@ -79,11 +81,11 @@ pub struct AllocationRequest<'a> {
     pub hubs: &'a [&'a LinkedHub],
     /// Where it is now, if it has a hub.
     pub current: Option<&'a Place>,
-    /// What it sent along.
+    /// What it sent along: any JSON, from a device that has proven itself but may be broken.
     pub payload: Option<&'a Value>,
     /// Where it calls from.
     pub origin: IpAddr,
-    /// A policy that asks elsewhere gives up after this long.
+    /// A policy that asks elsewhere gives up after this long; nobody stops it.
     pub deadline: Duration,
 }
 
@@ -141,7 +143,7 @@ pub enum HookError {
     /// Again later. When the retries are used up, the text of `source` is what the device is told.
     #[error("the allocation hook asks to be called again")]
     Retry {
-        /// When; `None` for the usual 1, 10, 19 … seconds.
+        /// When; at most 5 minutes count. `None` for the usual 1, 10, 19 … seconds.
         after: Option<Duration>,
         /// What happened.
         #[source]
@@ -170,6 +172,10 @@ pub enum HookError {
 #[async_trait]
 pub trait AllocationHook: Debug + Send + Sync + 'static {
     /// Chooses one of `request.hubs`.
+    ///
+    /// # Errors
+    /// [`HookError::Retry`] up to ten times; everything else ends the operation, and the device is
+    /// told.
     async fn allocate(&self, request: &AllocationRequest<'_>) -> Result<Allocation, HookError>;
 }
 

@@ -30,7 +30,7 @@ pub enum Evidence {
     },
     /// A shared access signature.
     Sas {
-        /// The text, with its `SharedAccessSignature` prefix.
+        /// The text, with its `SharedAccessSignature` prefix; at most [`MAX_TOKEN_BYTES`] are looked at.
         token: String,
     },
 }
@@ -178,7 +178,8 @@ impl AttestError {
 /// A trait, although the wire knows only so many mechanisms, because vendors add to them:
 /// revocation lists, hardware that holds a group's keys, a stricter profile of certificates.
 pub trait AttestationVerifier: Debug + Send + Sync + 'static {
-    /// Judges one caller. Must not wait.
+    /// Judges one caller. Must not wait. Called for each candidate: once for a certificate or an
+    /// individual enrollment, for every symmetric group of the tenant for a token without one.
     ///
     /// # Errors
     /// [`AttestError`] says why the caller is not believed.
@@ -186,6 +187,10 @@ pub trait AttestationVerifier: Debug + Send + Sync + 'static {
 }
 
 /// The mechanisms of the service: X.509 and symmetric keys.
+///
+/// Remembers which issuers of certificates it has verified, 4096 paths at the most, until the
+/// configuration of their tenant changes: the next device of an issuer costs one signature. One value
+/// serves all tenants; verifiers of one's own wrap it.
 #[derive(Debug, Default)]
 pub struct Mechanisms {
     issuers: x509::KnownIssuers,

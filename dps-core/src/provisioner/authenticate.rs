@@ -1,6 +1,7 @@
 //! Finding out whether a caller is who it says. Writes nothing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 
@@ -23,24 +24,6 @@ use crate::tenant::TenantName;
 use crate::time::Timestamp;
 use crate::trace::{Step, Trace};
 
-/// Random bytes for one caller, drawn at once: most of what a draw costs is not for its bytes.
-struct Drawn {
-    tracking: TrackingId,
-    operation: [u8; 24],
-}
-
-impl From<[u8; 40]> for Drawn {
-    fn from(bytes: [u8; 40]) -> Self {
-        let (mut tracking, mut operation) = ([0; 16], [0; 24]);
-        tracking.copy_from_slice(&bytes[..16]);
-        operation.copy_from_slice(&bytes[16..]);
-        Self {
-            tracking: TrackingId::from_random(tracking),
-            operation,
-        }
-    }
-}
-
 /// An enrollment that may answer for the caller.
 struct Candidate {
     group: Option<GroupId>,
@@ -62,13 +45,12 @@ enum Judged {
 impl Parts {
     pub(super) async fn authenticate(&self, hello: &DeviceHello) -> Authentication {
         let now = self.clock.now();
-        let Ok(drawn) = self.crypto.random::<40>() else {
+        let Ok(random) = self.crypto.random::<16>() else {
             return Authentication::Denied(ServiceError::new(Reason::Internal));
         };
-        let drawn = Drawn::from(drawn);
-        let tracking = drawn.tracking;
+        let tracking = TrackingId::from_random(random);
         let mut trace = Trace::default();
-        match self.identify(hello, now, drawn, &mut trace).await {
+        match self.identify(hello, now, tracking, &mut trace).await {
             Ok(Some(authentication)) => authentication,
             Ok(None) => {
                 // One answer for every cause: nobody learns what is enrolled.
@@ -96,13 +78,9 @@ impl Parts {
         &self,
         hello: &DeviceHello,
         now: Timestamp,
-        drawn: Drawn,
+        tracking: TrackingId,
         trace: &mut Trace,
     ) -> Result<Option<Authentication>, ServiceError> {
-        let Drawn {
-            tracking,
-            operation,
-        } = drawn;
         let Some(evidence) = &hello.evidence else {
             trace.push(Step::NoEvidence);
             return Ok(None);
@@ -202,9 +180,9 @@ impl Parts {
             tenant,
             keys,
             at: now,
+            used: AtomicBool::new(false),
             trace: Arc::new(std::mem::take(trace)),
             tracking,
-            spare: Mutex::new(Some(operation)),
         }));
         Ok(Some(Authentication::Accepted(session)))
     }

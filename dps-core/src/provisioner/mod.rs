@@ -5,45 +5,46 @@
 //! and survives being dropped at any `.await`: what must outlive it is in the store before.
 
 mod authenticate;
+mod builder;
+mod caller;
 mod poll;
 mod register;
 mod sweep;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::builder::{ConfigError, ProvisionerBuilder};
+pub(crate) use self::caller::Proven;
+use self::caller::{Caller, View};
 pub use self::sweep::{Sweep, SweepError};
 use crate::allocate::{AllocationHook, LatencyOracle};
 use crate::api::{Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Reply};
-use crate::attest::{AttestationVerifier, Mechanisms};
-use crate::crypto::{Crypto, CryptoError};
-use crate::enrollment::Enrollment;
+use crate::attest::AttestationVerifier;
+use crate::crypto::Crypto;
 use crate::error::{Reason, ServiceError};
-use crate::event::{Event, EventKind, EventSink, NoEvents};
+use crate::event::{Event, EventKind, EventSink};
 use crate::hub::HubLinker;
-use crate::id::{ApiVersion, GroupId, IdScope, OperationId, RegistrationId, TrackingId};
-use crate::record::{DeviceKeys, decode_registration, epoch_key};
-use crate::registration::{Owner, Phase, Registration, RegistrationState, Status};
+use crate::id::{ApiVersion, GroupId, IdScope, RegistrationId, TrackingId};
+use crate::record::{DeviceKeys, epoch_key};
+use crate::registration::{Phase, Registration, RegistrationState, Status};
 use crate::session::Session;
-use crate::snapshot::{self, Snapshot};
-use crate::store::{Expect, Key, StoreError, Table, Version, Versioned};
+use crate::snapshot::Snapshot;
+use crate::store::{Key, StoreError, Table, Version};
 use crate::tenant::{Tenant, TenantResolver};
-use crate::time::{Clock, SystemClock, Timestamp};
-use crate::trace::{Entry, Step, Trace};
+use crate::time::{Clock, Timestamp};
+use crate::trace::{Entry, Trace};
 
 /// The longest that one call to a hub, or to an allocation hook, may take. Our choice; two of them
-/// in a row stay below [`Work::LEASE`].
+/// in a row stay below [`Work::LEASE`](crate::api::Work::LEASE).
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long to wait when a store or a resolver does not answer, as callers are told.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
-
-/// What a proven caller's records were read a moment ago still counts for the call that follows.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// How often a decision is made again when the records it was made from have changed.
 const ROUNDS: usize = 8;
@@ -66,124 +67,6 @@ pub(crate) struct Parts {
     events: Arc<dyn EventSink>,
     crypto: Crypto,
     snapshots: RwLock<BTreeMap<IdScope, Arc<Snapshot>>>,
-}
-
-/// Puts a [`Provisioner`] together.
-#[derive(Debug)]
-#[must_use = "call build"]
-pub struct ProvisionerBuilder {
-    tenants: Arc<dyn TenantResolver>,
-    linker: Arc<dyn HubLinker>,
-    hook: Option<Arc<dyn AllocationHook>>,
-    latency: Option<Arc<dyn LatencyOracle>>,
-    verifier: Arc<dyn AttestationVerifier>,
-    clock: Arc<dyn Clock>,
-    events: Arc<dyn EventSink>,
-    crypto: Option<Crypto>,
-}
-
-/// Parts do not make a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The crate was built without a cryptographic provider, and none was given.
-    #[error("no cryptographic provider: call `crypto`, or build dps-core with `aws-lc` or `ring`")]
-    NoCrypto,
-}
-
-impl ProvisionerBuilder {
-    /// Asks `hook` where the policy is custom. Default: none, and such registrations fail.
-    pub fn hook(mut self, hook: Arc<dyn AllocationHook>) -> Self {
-        self.hook = Some(hook);
-        self
-    }
-
-    /// Asks `oracle` where the policy is the lowest latency. Default: none, and weights decide.
-    pub fn latency(mut self, oracle: Arc<dyn LatencyOracle>) -> Self {
-        self.latency = Some(oracle);
-        self
-    }
-
-    /// Judges evidence with `verifier`. Default: [`Mechanisms`].
-    pub fn verifier(mut self, verifier: Arc<dyn AttestationVerifier>) -> Self {
-        self.verifier = verifier;
-        self
-    }
-
-    /// Takes the time from `clock`. Default: [`SystemClock`].
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Tells `events` what happens. Default: nobody is told.
-    pub fn events(mut self, events: Arc<dyn EventSink>) -> Self {
-        self.events = events;
-        self
-    }
-
-    /// Uses these primitives. Default: AWS-LC, else ring, as the crate was built.
-    pub fn crypto(mut self, crypto: Crypto) -> Self {
-        self.crypto = Some(crypto);
-        self
-    }
-
-    /// Checks the whole.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names what is missing.
-    pub fn build(self) -> Result<Provisioner, ConfigError> {
-        Ok(Provisioner {
-            parts: Arc::new(Parts {
-                tenants: self.tenants,
-                linker: self.linker,
-                hook: self.hook,
-                latency: self.latency,
-                verifier: self.verifier,
-                clock: self.clock,
-                events: self.events,
-                crypto: self
-                    .crypto
-                    .or_else(default_crypto)
-                    .ok_or(ConfigError::NoCrypto)?,
-                snapshots: RwLock::default(),
-            }),
-        })
-    }
-}
-
-#[cfg(feature = "aws-lc")]
-const fn default_crypto() -> Option<Crypto> {
-    Some(crate::crypto::AWS_LC)
-}
-
-#[cfg(all(feature = "ring", not(feature = "aws-lc")))]
-const fn default_crypto() -> Option<Crypto> {
-    Some(crate::crypto::RING)
-}
-
-#[cfg(not(any(feature = "aws-lc", feature = "ring")))]
-const fn default_crypto() -> Option<Crypto> {
-    None
-}
-
-impl Provisioner {
-    /// Begins with what has no default: who the tenants are, and how hubs are reached.
-    pub fn builder(
-        tenants: Arc<dyn TenantResolver>,
-        linker: Arc<dyn HubLinker>,
-    ) -> ProvisionerBuilder {
-        ProvisionerBuilder {
-            tenants,
-            linker,
-            hook: None,
-            latency: None,
-            verifier: Arc::new(Mechanisms::default()),
-            clock: Arc::new(SystemClock),
-            events: Arc::new(NoEvents),
-            crypto: None,
-        }
-    }
 }
 
 #[async_trait]
@@ -220,159 +103,6 @@ impl DeviceApi for Provisioner {
             }
         };
         done.unwrap_or_else(|error| DeviceResponse::Error(error).into())
-    }
-}
-
-/// What a proven caller's session holds.
-#[derive(Debug)]
-pub(crate) struct Proven {
-    tenant: Tenant,
-    keys: DeviceKeys,
-    owner: Owner,
-    view: View,
-    /// When `view` was read.
-    at: Timestamp,
-    trace: Arc<Trace>,
-    tracking: TrackingId,
-    /// For the id of the first operation that begins in the session.
-    spare: Mutex<Option<[u8; 24]>>,
-    asked: [u8; 32],
-    token: Option<[u8; 32]>,
-    /// The caller's token is past its time and good for asking after this operation only.
-    only: Option<OperationId>,
-}
-
-impl Proven {
-    /// Random bytes for the id of an operation.
-    fn fresh(&self, crypto: &Crypto) -> Result<[u8; 24], CryptoError> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        spare.take().map_or_else(|| crypto.random(), Ok)
-    }
-}
-
-/// What a decision about one device is made from, as read at one moment.
-#[derive(Clone, Debug)]
-struct View {
-    snapshot: Arc<Snapshot>,
-    enrollment: Arc<Enrollment>,
-    /// What must still be true of the individual enrollment when the decision is committed.
-    expect: Expect,
-    record: Option<Versioned>,
-}
-
-impl View {
-    fn registration(&self) -> Result<Option<(Version, Registration)>, StoreError> {
-        let Some(stored) = &self.record else {
-            return Ok(None);
-        };
-        Ok(Some((stored.version, decode_registration(&stored.value)?)))
-    }
-}
-
-/// A proven caller in the middle of a call.
-#[derive(Clone, Copy)]
-struct Caller<'a> {
-    parts: &'a Arc<Parts>,
-    session: &'a Session,
-    proven: &'a Proven,
-    now: Timestamp,
-}
-
-impl Caller<'_> {
-    /// What the session has just read, or what is there now if that was a while ago.
-    async fn view(&self) -> Result<View, ServiceError> {
-        if self.now.since(self.proven.at) <= FRESH {
-            return Ok(self.proven.view.clone());
-        }
-        Ok(self.look(None).await?.0)
-    }
-
-    /// Reads what is there now, and one more record if asked.
-    ///
-    /// The session holds as long as its enrollment is enabled and asks for the credentials that the
-    /// caller has proven; otherwise the caller has to prove itself anew.
-    async fn look(&self, also: Option<Key>) -> Result<(View, Option<Versioned>), ServiceError> {
-        let proven = self.proven;
-        let mut keys = device_reads(&proven.keys).to_vec();
-        keys.extend(also);
-        let read = proven
-            .tenant
-            .store()
-            .get_many(&keys)
-            .await
-            .map_err(|e| self.broken(&e))?;
-        let mut read = read.into_iter();
-        let (stored, record, epoch) = (read.next().flatten(), read.next().flatten(), read.next());
-        let Some(epoch) = epoch.flatten() else {
-            return Err(self.unauthorized());
-        };
-        let snapshot = self.parts.snapshot(&proven.tenant, epoch.version).await;
-        let snapshot = snapshot
-            .map_err(|e| self.broken(&e))?
-            .ok_or_else(|| self.unauthorized())?;
-        let (enrollment, expect) = match (&proven.owner.group, stored) {
-            (None, Some(stored)) => {
-                let entry =
-                    snapshot::individual(&snapshot, &stored).map_err(|e| self.broken(&e))?;
-                (entry, Expect::Exactly(stored.version))
-            }
-            (Some(id), None) => match snapshot.group(id) {
-                Some(group) => (Arc::clone(&group.enrollment), Expect::Absent),
-                None => return Err(self.changed()),
-            },
-            // The individual entry is gone, or one has come to block the group's.
-            _ => return Err(self.changed()),
-        };
-        let before = &proven.view.enrollment;
-        if enrollment.attestation != before.attestation || enrollment.enabled != before.enabled {
-            return Err(self.changed());
-        }
-        Ok((
-            View {
-                snapshot,
-                enrollment,
-                expect,
-                record,
-            },
-            read.next().flatten(),
-        ))
-    }
-
-    fn changed(&self) -> ServiceError {
-        let mut trace = Trace::clone(&self.proven.trace);
-        trace.push(Step::EntryChanged {
-            entry: entry(self.proven.owner.group.as_ref()),
-        });
-        self.emit(
-            EventKind::Refused {
-                origin: self.session.origin(),
-            },
-            Arc::new(trace),
-        );
-        self.unauthorized()
-    }
-
-    fn unauthorized(&self) -> ServiceError {
-        ServiceError::new(Reason::Unauthorized).with_tracking(self.proven.tracking)
-    }
-
-    fn not_found(&self, reason: Reason) -> ServiceError {
-        ServiceError::new(reason).with_tracking(self.proven.tracking)
-    }
-
-    fn broken(&self, error: &StoreError) -> ServiceError {
-        broken(error, self.proven.tracking)
-    }
-
-    fn emit(&self, kind: EventKind, trace: Arc<Trace>) {
-        self.parts.emit(
-            self.now,
-            self.session.scope(),
-            self.session.registration(),
-            self.proven.tracking,
-            kind,
-            trace,
-        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Asking after an operation, and taking it up where somebody left it.
 
-use super::{Caller, ROUNDS, View, is_open, told};
+use super::{Caller, ROUNDS, UNAVAILABLE_RETRY, View, is_open, told};
 use crate::api::{DeviceResponse, Reply, Work};
 use crate::error::{Reason, ServiceError};
 use crate::id::OperationId;
@@ -13,7 +13,13 @@ impl Caller<'_> {
         let mut view = self.view().await?;
         for _ in 0..ROUNDS {
             let found = view.registration().map_err(|e| self.broken(&e))?;
-            let found = found.filter(|(_, record)| record.operation.id == *operation);
+            // One in flight that was begun with other credentials would link the device with those:
+            // it has to register again, which takes the operation over.
+            let found = found.filter(|(_, record)| {
+                let begun = &record.operation;
+                let goes_on = begun.status().is_final() || begun.asked == self.proven.asked;
+                begun.id == *operation && goes_on
+            });
             let Some((version, record)) = found else {
                 return Err(self.not_found(Reason::OperationNotFound));
             };
@@ -22,7 +28,9 @@ impl Caller<'_> {
                 answered => return answered.map_err(|e| self.broken(&e)),
             }
         }
-        Err(self.not_found(Reason::Unavailable))
+        Err(self
+            .not_found(Reason::Unavailable)
+            .with_retry_after(UNAVAILABLE_RETRY))
     }
 
     pub(super) async fn lookup(&self) -> Result<Reply, ServiceError> {

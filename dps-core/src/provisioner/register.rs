@@ -34,7 +34,7 @@ impl Caller<'_> {
         version: &ApiVersion,
         payload: Option<Value>,
     ) -> Result<Reply, ServiceError> {
-        let random = self.proven.fresh(&self.parts.crypto);
+        let random = self.parts.crypto.random::<24>();
         let random = random.map_err(|_| self.not_found(Reason::Internal))?;
         let fresh = OperationId::from_random(random);
         let SignIn::Known(auth) = self.session.attested().sign_in();

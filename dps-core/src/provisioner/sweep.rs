@@ -10,7 +10,7 @@ use crate::api::Work;
 use crate::event::EventKind;
 use crate::id::{IdScope, RegistrationId, TrackingId};
 use crate::record::{DeviceKeys, Leaving, decode_leaving, encode_leaving, epoch_key};
-use crate::store::{Change, Expect, Scan, StoreError, Table, Versioned, Write};
+use crate::store::{Change, Expect, Scan, StoreError, Table, Version, Write};
 use crate::tenant::{Tenant, TenantError, TenantName};
 use crate::trace::{Step, Trace};
 
@@ -25,6 +25,8 @@ pub struct Sweep {
     pub cleaned: u32,
     /// Places that somebody else is at, or whose hub asked to be left alone.
     pub waiting: u32,
+    /// Records that cannot be read. They stay; somebody has to look at them.
+    pub unreadable: u32,
     /// Where to go on; `None` when all have been looked at.
     pub next: Option<Arc<str>>,
 }
@@ -69,7 +71,12 @@ impl Provisioner {
         let page = tenant.store().scan(&scan).await?;
         let mut sweep = Sweep::default();
         for (id, stored) in &page.records {
-            match self.clean(&tenant, id, stored).await {
+            // One that cannot be read must not keep those after it from being cleaned.
+            let Ok(leaving) = decode_leaving(&stored.value) else {
+                sweep.unreadable += 1;
+                continue;
+            };
+            match self.clean(&tenant, id, stored.version, leaving).await {
                 Ok(true) => sweep.cleaned += 1,
                 // Somebody else has taken it up, or the device is coming back.
                 Ok(false) | Err(StoreError::Conflict { .. }) => sweep.waiting += 1,
@@ -88,10 +95,10 @@ impl Provisioner {
         &self,
         tenant: &Tenant,
         id: &Arc<str>,
-        stored: &Versioned,
+        version: Version,
+        leaving: Leaving,
     ) -> Result<bool, StoreError> {
         let now = self.parts.clock.now();
-        let leaving = decode_leaving(&stored.value)?;
         let device = id.split('/').next().unwrap_or_default();
         let keys = DeviceKeys::of_folded(&tenant.scope, device.into());
         if leaving.until > now {
@@ -117,7 +124,7 @@ impl Provisioner {
         };
         // The lease comes first: a device that comes back meanwhile takes the record away, and
         // waits until the lease is over.
-        let lease = write(Expect::Exactly(stored.version), again(Work::LEASE)?);
+        let lease = write(Expect::Exactly(version), again(Work::LEASE)?);
         let version = tenant.store().commit(&keys.shard, &lease).await?;
         let epoch = tenant.store().get_many(&[epoch_key(&tenant.scope)]).await?;
         let snapshot = match epoch.into_iter().next().flatten() {

@@ -88,10 +88,6 @@ impl DeviceKeys {
         }
     }
 
-    pub(crate) fn id(&self) -> &Arc<str> {
-        &self.id
-    }
-
     pub(crate) fn key(&self, table: Table) -> Key {
         Key {
             shard: self.shard.clone(),
@@ -135,7 +131,11 @@ fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(value).map_err(|e| corrupt(e))
+    // Where, but not what: the text of such an error quotes the value, which may be a key.
+    serde_json::from_slice(value).map_err(|error| {
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        corrupt(format!("{kind:?} error at line {line} column {column}"))
+    })
 }
 
 fn corrupt(error: impl Into<BoxError>) -> StoreError {

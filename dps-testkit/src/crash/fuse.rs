@@ -53,7 +53,11 @@ impl Fuse {
     /// Begins to count anew, and dies at the `nth` effect, counted from 1.
     pub(super) fn arm(&self, nth: usize, when: When) {
         let mut state = self.0.lock();
-        *state = State { at: Some((nth, when)), yields: state.yields, ..State::default() };
+        *state = State {
+            at: Some((nth, when)),
+            yields: state.yields,
+            ..State::default()
+        };
     }
 
     /// Lives from now on.
@@ -157,10 +161,14 @@ impl Store for FusedStore {
     }
 
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
-        let changed = writes.iter().filter(|write| !matches!(write.change, Change::Keep));
+        let changed = writes
+            .iter()
+            .filter(|write| !matches!(write.change, Change::Keep));
         let tables: Vec<_> = changed.map(|write| format!("{:?}", write.table)).collect();
         let name = format!("commit {}", tables.join("+"));
-        self.fuse.effect(name, self.store.commit(shard, writes)).await
+        self.fuse
+            .effect(name, self.store.commit(shard, writes))
+            .await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
@@ -210,13 +218,19 @@ impl HubLinker for FusedHubs {
         let act = async {
             if mood == Mood::Refusing {
                 let reason = "the hub is full".to_owned();
-                return Err(HubError::Refused { code: 413_002, reason });
+                return Err(HubError::Refused {
+                    code: 413_002,
+                    reason,
+                });
             }
             let linked = self.hubs.link(hub, link).await?;
             let entry = (hub.name.clone(), link.device.clone(), link.auth.clone());
             self.seen.lock().links.push(entry);
             match mood {
-                Mood::Deaf => Err(HubError::Retry { after: None, source: None }),
+                Mood::Deaf => Err(HubError::Retry {
+                    after: None,
+                    source: None,
+                }),
                 _ => Ok(linked),
             }
         };

@@ -15,8 +15,14 @@ use super::Assembly;
 use super::fuse::{Mood, When};
 use super::world::{Broken, HUBS, Told, World, auth, initial_twin, reported};
 
-const MOVE_WITH_DATA: ReprovisionPolicy = ReprovisionPolicy { update_hub: true, migrate_data: true };
-const MOVE_AND_RESET: ReprovisionPolicy = ReprovisionPolicy { update_hub: true, migrate_data: false };
+const MOVE_WITH_DATA: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub: true,
+    migrate_data: true,
+};
+const MOVE_AND_RESET: ReprovisionPolicy = ReprovisionPolicy {
+    update_hub: true,
+    migrate_data: false,
+};
 
 /// A scenario: what there is before, what the device does, and what must be true in the end beside
 /// that the device is where it was told.
@@ -55,29 +61,48 @@ fn sweep(make: &dyn Fn() -> Assembly, scenario: &Scenario<'_>) -> Result<(), Bro
             }
         }
         if lived == 4 {
-            return if nth > 2 { Ok(()) } else { Err("there was nothing to die at".into()) };
+            return if nth > 2 {
+                Ok(())
+            } else {
+                Err("there was nothing to die at".into())
+            };
         }
     }
     Ok(())
 }
 
 fn at(world: &World, name: &str) -> Result<HubDevice, Broken> {
-    world.on(name).ok_or_else(|| format!("the device is not on {name}"))
+    world
+        .on(name)
+        .ok_or_else(|| format!("the device is not on {name}"))
 }
 
 fn expect(holds: bool, otherwise: &str) -> Result<(), Broken> {
-    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.to_owned())
+    }
 }
 
 fn is(told: &Told, status: Status) -> Result<(), Broken> {
     let heard = told.state.as_ref().map(|state| state.status);
-    expect(heard == Some(status), &format!("the device was told {heard:?} instead of {status}"))
+    expect(
+        heard == Some(status),
+        &format!("the device was told {heard:?} instead of {status}"),
+    )
 }
 
 fn came_by(told: &Told, one_of: &[Substatus]) -> Result<(), Broken> {
-    let heard = told.state.as_ref().and_then(|state| Some(state.assignment.as_ref()?.substatus));
+    let heard = told
+        .state
+        .as_ref()
+        .and_then(|state| Some(state.assignment.as_ref()?.substatus));
     let holds = heard.is_some_and(|heard| one_of.contains(&heard));
-    expect(holds, &format!("the device was told {heard:?} instead of one of {one_of:?}"))
+    expect(
+        holds,
+        &format!("the device was told {heard:?} instead of one of {one_of:?}"),
+    )
 }
 
 /// Enrolls for hub a, registers, and lets the device report something.
@@ -93,15 +118,21 @@ fn settled_on_a(world: &World, reprovision: ReprovisionPolicy) {
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn first_assignment(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| world.enroll(Policy::Hashed, &[], MOVE_WITH_DATA),
-        end: &|world, told| {
-            is(told, Status::Assigned)?;
-            let having = world.hubs_with_device();
-            let on = at(world, having.first().copied().unwrap_or("no hub"))?;
-            expect(on.twin == initial_twin(), "the device does not have its initial twin")
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| world.enroll(Policy::Hashed, &[], MOVE_WITH_DATA),
+            end: &|world, told| {
+                is(told, Status::Assigned)?;
+                let having = world.hubs_with_device();
+                let on = at(world, having.first().copied().unwrap_or("no hub"))?;
+                expect(
+                    on.twin == initial_twin(),
+                    "the device does not have its initial twin",
+                )
+            },
         },
-    })
+    )
 }
 
 /// A device registers again and stays; nothing of its twin changes.
@@ -109,14 +140,20 @@ pub fn first_assignment(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn stay(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| settled_on_a(world, MOVE_WITH_DATA),
-        end: &|world, told| {
-            is(told, Status::Assigned)?;
-            came_by(told, &[Substatus::ReprovisionedToInitialAssignment])?;
-            expect(at(world, HUBS[0])?.twin.reported == reported(), "the twin was touched")
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| settled_on_a(world, MOVE_WITH_DATA),
+            end: &|world, told| {
+                is(told, Status::Assigned)?;
+                came_by(told, &[Substatus::ReprovisionedToInitialAssignment])?;
+                expect(
+                    at(world, HUBS[0])?.twin.reported == reported(),
+                    "the twin was touched",
+                )
+            },
         },
-    })
+    )
 }
 
 /// A device moves and begins anew.
@@ -124,17 +161,23 @@ pub fn stay(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn move_and_reset(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            settled_on_a(world, MOVE_AND_RESET);
-            world.enroll(Policy::Static, &HUBS[1..2], MOVE_AND_RESET);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                settled_on_a(world, MOVE_AND_RESET);
+                world.enroll(Policy::Static, &HUBS[1..2], MOVE_AND_RESET);
+            },
+            end: &|world, told| {
+                is(told, Status::Assigned)?;
+                came_by(told, &[Substatus::DeviceDataReset])?;
+                expect(
+                    at(world, HUBS[1])?.twin == initial_twin(),
+                    "the twin is not the initial one",
+                )
+            },
         },
-        end: &|world, told| {
-            is(told, Status::Assigned)?;
-            came_by(told, &[Substatus::DeviceDataReset])?;
-            expect(at(world, HUBS[1])?.twin == initial_twin(), "the twin is not the initial one")
-        },
-    })
+    )
 }
 
 /// A device moves and takes its twin along.
@@ -142,23 +185,32 @@ pub fn move_and_reset(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn move_with_data(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            settled_on_a(world, MOVE_WITH_DATA);
-            world.enroll(Policy::Static, &HUBS[1..2], MOVE_WITH_DATA);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                settled_on_a(world, MOVE_WITH_DATA);
+                world.enroll(Policy::Static, &HUBS[1..2], MOVE_WITH_DATA);
+            },
+            end: &|world, told| {
+                is(told, Status::Assigned)?;
+                // Whoever registers again after the move was recorded is told that it stays.
+                came_by(
+                    told,
+                    &[
+                        Substatus::DeviceDataMigrated,
+                        Substatus::ReprovisionedToInitialAssignment,
+                    ],
+                )?;
+                let twin = at(world, HUBS[1])?.twin;
+                expect(
+                    twin.reported == reported(),
+                    "what the device reported is lost",
+                )?;
+                expect(twin.tags == initial_twin().tags, "the tags are lost")
+            },
         },
-        end: &|world, told| {
-            is(told, Status::Assigned)?;
-            // Whoever registers again after the move was recorded is told that it stays.
-            came_by(told, &[
-                Substatus::DeviceDataMigrated,
-                Substatus::ReprovisionedToInitialAssignment,
-            ])?;
-            let twin = at(world, HUBS[1])?.twin;
-            expect(twin.reported == reported(), "what the device reported is lost")?;
-            expect(twin.tags == initial_twin().tags, "the tags are lost")
-        },
-    })
+    )
 }
 
 /// The only hub refuses a device that has none.
@@ -166,13 +218,16 @@ pub fn move_with_data(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn refusal_of_a_new_device(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            world.enroll(Policy::Static, &HUBS[..1], MOVE_WITH_DATA);
-            world.mood(HUBS[0], Mood::Refusing);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                world.enroll(Policy::Static, &HUBS[..1], MOVE_WITH_DATA);
+                world.mood(HUBS[0], Mood::Refusing);
+            },
+            end: &|_, told| is(told, Status::Failed),
         },
-        end: &|_, told| is(told, Status::Failed),
-    })
+    )
 }
 
 /// The hub that a device is to move to refuses: it stays where it was, with its twin.
@@ -180,17 +235,23 @@ pub fn refusal_of_a_new_device(make: &dyn Fn() -> Assembly) -> Result<(), Broken
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn refusal_of_a_move(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            settled_on_a(world, MOVE_WITH_DATA);
-            world.enroll(Policy::Static, &HUBS[1..2], MOVE_WITH_DATA);
-            world.mood(HUBS[1], Mood::Refusing);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                settled_on_a(world, MOVE_WITH_DATA);
+                world.enroll(Policy::Static, &HUBS[1..2], MOVE_WITH_DATA);
+                world.mood(HUBS[1], Mood::Refusing);
+            },
+            end: &|world, told| {
+                is(told, Status::Failed)?;
+                expect(
+                    at(world, HUBS[0])?.twin.reported == reported(),
+                    "the old place was touched",
+                )
+            },
         },
-        end: &|world, told| {
-            is(told, Status::Failed)?;
-            expect(at(world, HUBS[0])?.twin.reported == reported(), "the old place was touched")
-        },
-    })
+    )
 }
 
 /// A device moved, its old place was not cleaned, and now it is sent back there.
@@ -211,13 +272,19 @@ pub fn coming_back_to_the_hub_just_left(make: &dyn Fn() -> Assembly) -> Result<(
         world.enroll(Policy::Static, &HUBS[..1], MOVE_WITH_DATA);
     };
     for cleaner_is_at_it in [true, false] {
-        sweep(make, &Scenario {
-            before: &|world| before(world, cleaner_is_at_it),
-            end: &|world, told| {
-                is(told, Status::Assigned)?;
-                expect(at(world, HUBS[0])?.twin.reported == reported(), "the twin is lost")
+        sweep(
+            make,
+            &Scenario {
+                before: &|world| before(world, cleaner_is_at_it),
+                end: &|world, told| {
+                    is(told, Status::Assigned)?;
+                    expect(
+                        at(world, HUBS[0])?.twin.reported == reported(),
+                        "the twin is lost",
+                    )
+                },
             },
-        })?;
+        )?;
     }
     Ok(())
 }
@@ -227,17 +294,23 @@ pub fn coming_back_to_the_hub_just_left(make: &dyn Fn() -> Assembly) -> Result<(
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn failure_after_the_hub_was_called(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            settled_on_a(world, MOVE_AND_RESET);
-            world.enroll(Policy::Static, &HUBS[1..2], MOVE_AND_RESET);
-            world.mood(HUBS[1], Mood::Deaf);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                settled_on_a(world, MOVE_AND_RESET);
+                world.enroll(Policy::Static, &HUBS[1..2], MOVE_AND_RESET);
+                world.mood(HUBS[1], Mood::Deaf);
+            },
+            end: &|world, told| {
+                is(told, Status::Failed)?;
+                expect(
+                    at(world, HUBS[0])?.twin.reported == reported(),
+                    "the old place was touched",
+                )
+            },
         },
-        end: &|world, told| {
-            is(told, Status::Failed)?;
-            expect(at(world, HUBS[0])?.twin.reported == reported(), "the old place was touched")
-        },
-    })
+    )
 }
 
 /// A custom policy that changes its mind at each call: the answer that was stored counts.
@@ -245,10 +318,13 @@ pub fn failure_after_the_hub_was_called(make: &dyn Fn() -> Assembly) -> Result<(
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn fickle_policy_at_first(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| world.enroll(Policy::Custom, &[], MOVE_WITH_DATA),
-        end: &|_, told| is(told, Status::Assigned),
-    })
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| world.enroll(Policy::Custom, &[], MOVE_WITH_DATA),
+            end: &|_, told| is(told, Status::Assigned),
+        },
+    )
 }
 
 /// The same, for a device that has a hub.
@@ -256,13 +332,16 @@ pub fn fickle_policy_at_first(make: &dyn Fn() -> Assembly) -> Result<(), Broken>
 /// # Errors
 /// Says at which effect what went wrong.
 pub fn fickle_policy_again(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
-    sweep(make, &Scenario {
-        before: &|world| {
-            settled_on_a(world, MOVE_WITH_DATA);
-            world.enroll(Policy::Custom, &HUBS[1..], MOVE_WITH_DATA);
+    sweep(
+        make,
+        &Scenario {
+            before: &|world| {
+                settled_on_a(world, MOVE_WITH_DATA);
+                world.enroll(Policy::Custom, &HUBS[1..], MOVE_WITH_DATA);
+            },
+            end: &|_, told| is(told, Status::Assigned),
         },
-        end: &|_, told| is(told, Status::Assigned),
-    })
+    )
 }
 
 /// A register with another credential while one is in flight: the device ends with the new one, on
@@ -291,7 +370,11 @@ pub fn take_over_by_another_credential(make: &dyn Fn() -> Assembly) -> Result<()
                     world.sweep()?;
                     is(&told, Status::Assigned)?;
                     world.check_end(&told)?;
-                    let hub = world.hubs_with_device().first().copied().unwrap_or("no hub");
+                    let hub = world
+                        .hubs_with_device()
+                        .first()
+                        .copied()
+                        .unwrap_or("no hub");
                     let new = world.signs_in(hub) == Some(auth("renewed"));
                     expect(new, "the device cannot sign in with its new credential")
                 })();
@@ -322,7 +405,9 @@ pub fn race_of_three_workers(make: &dyn Fn() -> Assembly) -> Result<(), Broken> 
         let world = World::new(make());
         world.enroll(Policy::Custom, &[], MOVE_WITH_DATA);
         let (told, first) = world.only_ask("before");
-        let Some(operation) = told.operation.clone() else { return Err("no operation".into()) };
+        let Some(operation) = told.operation.clone() else {
+            return Err("no operation".into());
+        };
         let mut workers: Vec<Work> = first.into_iter().collect();
         while workers.len() < 3 {
             world.clock.advance(Work::LEASE + Duration::from_secs(1));
@@ -331,7 +416,11 @@ pub fn race_of_three_workers(make: &dyn Fn() -> Assembly) -> Result<(), Broken> 
         world.fuse.interleave(true);
         // One run in four lives to its end; the others die somewhere.
         if dice.throw(4) > 0 {
-            let when = if dice.throw(2) == 0 { When::Before } else { When::After };
+            let when = if dice.throw(2) == 0 {
+                When::Before
+            } else {
+                When::After
+            };
             world.fuse.arm(1 + dice.throw(9), when);
         }
         interleave(workers, &world, &mut dice);

@@ -79,7 +79,9 @@ impl World {
             hubs,
             certificates: Vec::new(),
         };
-        world.alive(world.admin.put_instance(&instance)).expect("the store takes the instance");
+        world
+            .alive(world.admin.put_instance(&instance))
+            .expect("the store takes the instance");
         world
     }
 
@@ -90,21 +92,22 @@ impl World {
     /// Writes the enrollment: a group whose devices go to `hubs` (static if one, else by `policy`).
     pub(super) fn enroll(&self, policy: Policy, hubs: &[&str], reprovision: ReprovisionPolicy) {
         let key = SecretBytes::new(vec![7; 32]);
+        let subject = Subject::Group {
+            id: GroupId::parse("presses").expect("an id"),
+        };
+        let attestation = Attestation::SymmetricKey {
+            primary: key.clone(),
+            secondary: key,
+        };
         let entry = Enrollment {
-            subject: Subject::Group { id: GroupId::parse("presses").expect("an id") },
-            attestation: Attestation::SymmetricKey { primary: key.clone(), secondary: key },
-            enabled: true,
-            edge: false,
             hubs: hubs.iter().map(|name| hub(name).name).collect(),
-            pinned_hub: None,
             policy: Some(policy),
-            custom_allocation: None,
             initial_twin: initial_twin(),
             reprovision: Some(reprovision),
-            created: Timestamp::default(),
-            updated: Timestamp::default(),
+            ..Enrollment::new(subject, attestation, self.now())
         };
-        self.alive(self.admin.put_group(&entry)).expect("the store takes the group");
+        self.alive(self.admin.put_group(&entry))
+            .expect("the store takes the group");
     }
 
     /// What `hub` does to links from now on.
@@ -117,7 +120,10 @@ impl World {
 
     /// A new process on the same store and hubs.
     pub(super) fn start(&self) -> Provisioner {
-        let store = FusedStore { store: Arc::clone(&self.store), fuse: self.fuse.clone() };
+        let store = FusedStore {
+            store: Arc::clone(&self.store),
+            fuse: self.fuse.clone(),
+        };
         let hubs = FusedHubs {
             hubs: Arc::clone(&self.hubs),
             fuse: self.fuse.clone(),
@@ -127,7 +133,9 @@ impl World {
             .crypto(Crypto::new(&[], &COUNTED))
             .clock(Arc::new(self.clock.clone()))
             .verifier(Arc::new(Gullible))
-            .hook(Arc::new(Fickle { asked: Arc::clone(&self.asked) }))
+            .hook(Arc::new(Fickle {
+                asked: Arc::clone(&self.asked),
+            }))
             .build()
             .expect("all parts are there")
     }
@@ -142,7 +150,9 @@ impl World {
         let hello = DeviceHello {
             scope: self.scope.clone(),
             registration: device(),
-            evidence: Some(Evidence::Sas { token: credential.to_owned() }),
+            evidence: Some(Evidence::Sas {
+                token: credential.to_owned(),
+            }),
             operation: None,
             origin: Origin {
                 address: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -181,7 +191,9 @@ impl World {
 
     pub(super) fn poll_for_work(&self, credential: &str, operation: &OperationId) -> Option<Work> {
         let service = self.start();
-        let request = DeviceRequest::OperationStatus { operation: operation.clone() };
+        let request = DeviceRequest::OperationStatus {
+            operation: operation.clone(),
+        };
         self.alive(self.ask(&service, credential, request)).work
     }
 
@@ -196,13 +208,19 @@ impl World {
     }
 
     /// Lives on as a device does: asks after its operation, or registers again, until it knows.
-    pub(super) fn recover(&self, credential: &str, known: Option<OperationId>) -> Result<Told, Broken> {
+    pub(super) fn recover(
+        &self,
+        credential: &str,
+        known: Option<OperationId>,
+    ) -> Result<Told, Broken> {
         self.fuse.disarm();
         let mut known = known;
         for _ in 0..400 {
             let service = self.start();
             let request = match &known {
-                Some(operation) => DeviceRequest::OperationStatus { operation: operation.clone() },
+                Some(operation) => DeviceRequest::OperationStatus {
+                    operation: operation.clone(),
+                },
                 None => DeviceRequest::Register { payload: None },
             };
             let mut told = None;
@@ -210,9 +228,15 @@ impl World {
                 let reply = self.ask(&service, credential, request).await;
                 self.follow(reply, &mut told).await;
             });
-            let Some(told) = told else { return Err("no answer".into()) };
+            let Some(told) = told else {
+                return Err("no answer".into());
+            };
             known.clone_from(&told.operation);
-            if told.state.as_ref().is_some_and(|state| state.status.is_final()) {
+            if told
+                .state
+                .as_ref()
+                .is_some_and(|state| state.status.is_final())
+            {
                 return Ok(told);
             }
             self.clock.advance(Duration::from_secs(5));
@@ -235,7 +259,9 @@ impl World {
 
     /// Where the store says the device is.
     pub(super) fn assigned(&self) -> Option<Place> {
-        let found = self.alive(self.admin.registration(&device())).expect("the store answers");
+        let found = self
+            .alive(self.admin.registration(&device()))
+            .expect("the store answers");
         found.and_then(|record| Some(record.assignment?.place))
     }
 
@@ -248,7 +274,9 @@ impl World {
 
     /// The names of all hubs that have the device.
     pub(super) fn hubs_with_device(&self) -> Vec<&'static str> {
-        HUBS.into_iter().filter(|name| self.on(name).is_some()).collect()
+        HUBS.into_iter()
+            .filter(|name| self.on(name).is_some())
+            .collect()
     }
 
     /// Lets the device say something of itself, on the hub where it is.
@@ -264,14 +292,19 @@ impl World {
             twin: TwinPlan::Replace(twin),
             deadline: CALL_DEADLINE,
         };
-        self.alive(self.hubs.link(&hub(name), &link)).expect("the hub answers");
+        self.alive(self.hubs.link(&hub(name), &link))
+            .expect("the hub answers");
     }
 
     /// How the last link to hub `name` said that the device signs in.
     pub(super) fn signs_in(&self, name: &str) -> Option<DeviceAuth> {
         let name = hub(name).name;
         let seen = self.seen.lock();
-        seen.links.iter().rev().find(|(hub, ..)| *hub == name).map(|(_, _, auth)| auth.clone())
+        seen.links
+            .iter()
+            .rev()
+            .find(|(hub, ..)| *hub == name)
+            .map(|(_, _, auth)| auth.clone())
     }
 
     /// How many hubs were ever asked to have the device.
@@ -287,9 +320,10 @@ impl World {
     /// is, it is.
     pub(super) fn check_promise(&self) -> Result<(), Broken> {
         match self.assigned() {
-            Some(place) if self.on(place.hub.as_str()).is_none() => {
-                Err(format!("the store says {}, but the hub does not have the device", place.hub))
-            }
+            Some(place) if self.on(place.hub.as_str()).is_none() => Err(format!(
+                "the store says {}, but the hub does not have the device",
+                place.hub
+            )),
             _ => Ok(()),
         }
     }
@@ -298,14 +332,23 @@ impl World {
     pub(super) fn check_end(&self, told: &Told) -> Result<(), Broken> {
         let having = self.hubs_with_device();
         let assigned = self.assigned();
-        let stored: Vec<_> = assigned.iter().map(|place| place.hub.as_str().to_owned()).collect();
+        let stored: Vec<_> = assigned
+            .iter()
+            .map(|place| place.hub.as_str().to_owned())
+            .collect();
         if having != stored {
-            return Err(format!("the device is on {having:?}, the store says {stored:?}"));
+            return Err(format!(
+                "the device is on {having:?}, the store says {stored:?}"
+            ));
         }
-        let Some(state) = &told.state else { return Err("the device knows nothing".into()) };
+        let Some(state) = &told.state else {
+            return Err("the device knows nothing".into());
+        };
         let heard = state.assignment.as_ref().map(|at| &at.place);
         if state.status == Status::Assigned && heard != assigned.as_ref() {
-            return Err(format!("the device was told {heard:?}, the store says {assigned:?}"));
+            return Err(format!(
+                "the device was told {heard:?}, the store says {assigned:?}"
+            ));
         }
         Ok(())
     }
@@ -318,7 +361,10 @@ pub(super) fn device() -> RegistrationId {
 pub(super) fn initial_twin() -> Twin {
     let mut tags = Map::new();
     tags.insert("line".into(), json!(4));
-    Twin { tags, ..Twin::default() }
+    Twin {
+        tags,
+        ..Twin::default()
+    }
 }
 
 pub(super) fn reported() -> Map<String, serde_json::Value> {
@@ -329,7 +375,10 @@ pub(super) fn reported() -> Map<String, serde_json::Value> {
 
 pub(super) fn auth(credential: &str) -> DeviceAuth {
     let key = SecretBytes::new(credential.as_bytes().to_vec());
-    DeviceAuth::Keys { primary: key.clone(), secondary: key }
+    DeviceAuth::Keys {
+        primary: key.clone(),
+        secondary: key,
+    }
 }
 
 fn hub(name: &str) -> LinkedHub {
@@ -344,10 +393,16 @@ fn hub(name: &str) -> LinkedHub {
 
 fn hear(response: &DeviceResponse) -> Told {
     match response {
-        DeviceResponse::Operation { operation, state, .. } => {
-            Told { operation: Some(operation.clone()), state: Some(state.clone()) }
-        }
-        _ => Told { operation: None, state: None },
+        DeviceResponse::Operation {
+            operation, state, ..
+        } => Told {
+            operation: Some(operation.clone()),
+            state: Some(state.clone()),
+        },
+        _ => Told {
+            operation: None,
+            state: None,
+        },
     }
 }
 
@@ -377,7 +432,9 @@ impl AttestationVerifier for Gullible {
             Evidence::Sas { token } => token.as_str(),
             _ => "certificate",
         };
-        Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth(token)))))
+        Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth(
+            token,
+        )))))
     }
 }
 
@@ -391,7 +448,10 @@ struct Fickle {
 impl AllocationHook for Fickle {
     async fn allocate(&self, request: &AllocationRequest<'_>) -> Result<Allocation, HookError> {
         let nth = self.asked.fetch_add(1, Ordering::Relaxed);
-        let hub = request.hubs.get(nth % request.hubs.len()).ok_or(HookError::NoHub)?;
+        let hub = request
+            .hubs
+            .get(nth % request.hubs.len())
+            .ok_or(HookError::NoHub)?;
         Ok(hub.name.clone().into())
     }
 }

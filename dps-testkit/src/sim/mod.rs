@@ -24,20 +24,21 @@
 //! is simulated inside it.
 
 mod placement;
+mod service;
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_core::allocate::{Allocation, AllocationHook, AllocationRequest, HookError};
+use dps_core::allocate::{Allocation, AllocationHook, AllocationRequest, HookError, Policy};
 use dps_core::enrollment::{Attestation, Enrollment, ReprovisionPolicy, Subject};
 use dps_core::hub::Place;
 use dps_core::id::{GroupId, HubName, IdScope, OperationId, SecretBytes};
 use dps_core::instance::LinkedHub;
-use dps_core::twin::Twin;
 
 pub use self::placement::{Outcome, Placement};
+pub use self::service::{Service, Told};
 use crate::clock::ManualClock;
 pub use crate::fleet::Fleet;
 
@@ -62,24 +63,17 @@ pub fn hubs<const N: usize>(named: [(&str, u32); N]) -> [LinkedHub; N] {
 /// with their data.
 #[must_use]
 pub fn enrollment() -> Enrollment {
+    let subject = Subject::Group {
+        id: GroupId::parse("simulated").expect("it is a group id"),
+    };
+    let attestation = Attestation::SymmetricKey {
+        primary: SecretBytes::from([0; 32]),
+        secondary: SecretBytes::from([0; 32]),
+    };
     Enrollment {
-        subject: Subject::Group {
-            id: GroupId::parse("simulated").expect("it is a group id"),
-        },
-        attestation: Attestation::SymmetricKey {
-            primary: SecretBytes::from([0; 32]),
-            secondary: SecretBytes::from([0; 32]),
-        },
-        enabled: true,
-        edge: false,
-        hubs: Vec::new(),
-        pinned_hub: None,
-        policy: Some(dps_core::allocate::Policy::Custom),
-        custom_allocation: None,
-        initial_twin: Twin::default(),
+        policy: Some(Policy::Custom),
         reprovision: Some(ReprovisionPolicy::default()),
-        created: ManualClock::START,
-        updated: ManualClock::START,
+        ..Enrollment::new(subject, attestation, ManualClock::START)
     }
 }
 

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use super::Fixture;
 use super::make::{asking, key, put, read_many, shard, write};
+use super::{Fixture, open};
 
 /// One step; names are small numbers, so that steps meet.
 #[derive(Clone, Debug)]
@@ -55,12 +55,7 @@ pub fn any_history_agrees_with_a_model<F: Fixture>(fixture: &F) {
         failure_persistence: None,
         ..Config::default()
     };
-    let opened: Mutex<Option<(F::Guard, Arc<dyn Store>)>> = Mutex::new(None);
-    fixture.drive(Box::pin(async {
-        let fresh = fixture.open().await;
-        *opened.lock() = Some(fresh);
-    }));
-    let (guard, store) = opened.into_inner().expect("the fixture opens a store");
+    let (guard, store) = open(fixture);
     // A scope of its own keeps histories apart.
     let histories = AtomicUsize::new(0);
     let histories_agree = TestRunner::new(config).run(&history(), |steps| {

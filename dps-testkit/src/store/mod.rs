@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_core::store::Store;
+use parking_lot::Mutex;
 
 use crate::run::{Duty, block_on, duty_functions};
 #[doc(inline)]
@@ -119,4 +120,14 @@ fn alone<F: Fixture>(fixture: &F, duty: impl for<'a> FnOnce(&'a dyn Store) -> Du
         drop(store);
         drop(guard);
     }));
+}
+
+/// Opens a store for duties that drive several futures.
+fn open<F: Fixture>(fixture: &F) -> (F::Guard, Arc<dyn Store>) {
+    let opened = Mutex::new(None);
+    fixture.drive(Box::pin(async {
+        let fresh = fixture.open().await;
+        *opened.lock() = Some(fresh);
+    }));
+    opened.into_inner().expect("the fixture opens a store")
 }

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use dps_core::store::{Expect, Store, StoreError, Table};
-use parking_lot::Mutex;
 
-use super::Fixture;
 use super::make::{commit, key, put, read, read_many, shard};
+use super::{Fixture, open};
 
 const TABLE: Table = Table::Registration;
 
@@ -19,12 +18,7 @@ fn crowd<F: Fixture>(
     work: impl for<'a> Fn(usize, &'a dyn Store) -> crate::run::Duty<'a> + Sync,
     check: impl for<'a> FnOnce(&'a dyn Store) -> crate::run::Duty<'a> + Send,
 ) {
-    let opened: Mutex<Option<(F::Guard, Arc<dyn Store>)>> = Mutex::new(None);
-    fixture.drive(Box::pin(async {
-        let fresh = fixture.open().await;
-        *opened.lock() = Some(fresh);
-    }));
-    let (guard, store) = opened.into_inner().expect("the fixture opens a store");
+    let (guard, store) = open(fixture);
     thread::scope(|scope| {
         for nth in 0..workers {
             let (store, work) = (&*store, &work);

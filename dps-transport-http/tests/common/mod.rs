@@ -152,6 +152,7 @@ fn state(id: &RegistrationId, phase: Phase) -> RegistrationState {
             id: OperationId::parse("5.0.a").unwrap(),
             phase,
             started: at,
+            since: at,
             resume_at: at,
             attempts: 1,
             token: None,

@@ -24,7 +24,13 @@ pub(super) fn server(
             }
             _ => ("private_key", private_key),
         };
-        about(context, name, path, error)
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        about(
+            context,
+            name,
+            path,
+            format!("{error}{}", cause.unwrap_or_default()),
+        )
     })
 }
 

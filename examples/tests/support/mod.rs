@@ -6,11 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use base64::Engine;
 use dps_core::crypto::AWS_LC;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::config::{Complaint, Config};
-use dps_examples::pki::{Authority, Identity, self_signed};
+use dps_testkit::certs::{Ca, Identity};
 use serde_json::{Value, json};
 
 /// A folder with a sound configuration, removed in the end.
@@ -23,13 +22,12 @@ impl Folder {
         let name = format!("dps-config-{}-{number}", std::process::id());
         let folder = Self(std::env::temp_dir().join(name));
         fs::create_dir_all(folder.0.join("devices")).unwrap();
-        let root = Authority::root("Root").unwrap();
-        let Identity { chain, key } = root.server("localhost").unwrap();
-        folder.write("server.pem", &pem("CERTIFICATE", &chain[0]));
-        folder.write("server.key", &pem("PRIVATE KEY", key.secret_der()));
-        folder.write("root.pem", &root.pem());
-        let leaf = self_signed("leaf").unwrap();
-        folder.write("leaf.pem", &pem("CERTIFICATE", &leaf.chain[0]));
+        let root = Ca::root("Root");
+        let server = root.server(&["localhost"]).unwrap();
+        folder.write("server.pem", &server.chain_pem());
+        folder.write("server.key", &server.key_pem());
+        folder.write("root.pem", &root.certificate_pem());
+        folder.write("leaf.pem", &Identity::self_signed("leaf").certificate_pem());
         folder.json("devices/a.json", &individual("press-1", &json!({})));
         folder.json(
             "devices/b.json",
@@ -74,11 +72,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-pub fn pem(label: &str, der: &[u8]) -> String {
-    let text = base64::prelude::BASE64_STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 pub fn entry(id: &str, name: &str, changes: &Value) -> Value {

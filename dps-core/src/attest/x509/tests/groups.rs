@@ -141,7 +141,7 @@ fn a_shorter_way_past_the_groups_certificate_is_refused() {
     let own_issuer = rcgen::Issuer::from_params(&lower.params, &key);
     let anchor = lower.params.signed_by(&key, &own_issuer).unwrap();
     let anchor = Certificate::parse(anchor.der()).unwrap();
-    let group = lower.issue(root.params.clone(), rcgen::KeyPair::generate().unwrap());
+    let group = lower.issue(root.params, rcgen::KeyPair::generate().unwrap());
     let instance = Instance::group(&group.certificate, &[&anchor]);
     let chain = [&leaf, &lower.certificate];
     mismatch(instance.judge("dev", &chain), "past");

@@ -12,18 +12,17 @@
 //! policy `custom` an instance uses [`SpreadAndEcho`], a policy for demonstrations.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]
 
+mod demo_policy;
+mod signals;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use clap::Parser;
 use dps_core::Provisioner;
 use dps_core::admin::Admin;
-use dps_core::allocate::{
-    Allocation, AllocationHook, AllocationRequest, BuiltIn, HookError, Policy,
-};
 use dps_core::crypto::AWS_LC;
 use dps_core::id::IdScope;
 use dps_core::store::{BoxError, Store};
@@ -33,11 +32,13 @@ use dps_examples::config::{Complaint, Config};
 use dps_examples::server::Server;
 use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Logging};
+use dps_transport::{FailureLimit, Logging, Tasks};
 use dps_transport_http::Http;
-use serde_json::Map;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+use self::demo_policy::SpreadAndEcho;
+use self::signals::Signals;
 
 /// How long connections and work may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -60,28 +61,30 @@ struct Arguments {
     check: bool,
 }
 
-const HELP: &str = r#"The configuration; paths are relative to it, and only lines with = below "optional" may be left out:
+const HELP: &str = r#"The configuration, with paths relative to it. What has to be there:
 
-  certificate = "server.pem"         PEM, the server's own first, then its issuers
-  private_key = "server.key"         PEM
+  certificate = "server.pem"        PEM: the server's own first, then its issuers
+  private_key = "server.key"        PEM
   [listen]
-  https = "127.0.0.1:443"            port 0 takes a free one
-  [[instance]]                       one or more
-  id_scope = "0ne00000001"           what devices name it by
+  https = "127.0.0.1:443"           port 0 takes a free one
+  [[instance]]                      one or more
+  id_scope = "0ne00000001"          what devices name it by
   service_host = "one.example.net"
-  [[instance.hub]]                   one or more to each instance
+  [[instance.hub]]                  one or more for each instance
   name = "west.example.net"
 
-optional, with their defaults:
-  grace_ms = 250                     how long an answer waits to say "assigned" at once; 0 for never
-  allocation_policy = "hashed"       of an instance; or geoLatency, static, custom
-  enrollments = []                   JSON files as the service API has them, each with one entry or
-  enrollment_groups = []             an array; the last part of a path may contain *
-  location = ""                      of a hub, for people
-  weight = 1                         of a hub, relative to the others
-  in_policy = true                   of a hub: false takes it out of allocation
-  [[instance.certificate]]           CA certificates that groups refer to or whose chains end there
-  name = "root"
+What may be left out, with its default; the first at the top, the others where they are named:
+
+  grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
+  allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
+  enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
+                                    with one entry or an array; the file name may contain *
+  enrollment_groups = []            [[instance]]: the same for groups
+  location = ""                     [[instance.hub]]: for people
+  weight = 1                        [[instance.hub]]: its share, relative to the others
+  in_policy = true                  [[instance.hub]]: false takes it out of allocation
+  [[instance.certificate]]          CA certificates: where chains of groups end
+  name = "root"                     what caReferences name
   file = "root.pem""#;
 
 #[tokio::main(flavor = "current_thread")]
@@ -128,11 +131,16 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .build()?;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
     let http = Http::new(Arc::new(limited)).with_grace(config.grace);
-    let server =
-        Server::start(Arc::new(http), config.tls.clone(), config.https, None).map_err(|error| {
-            let what = format!("{}: {error}", config.https);
-            Complaint::new(&arguments.config, "listen.https", what)
-        })?;
+    let server = Server::start(
+        Arc::new(http),
+        config.tls.clone(),
+        config.https,
+        Tasks::new(),
+    )
+    .map_err(|error| {
+        let what = format!("{}: {error}", config.https);
+        Complaint::new(&arguments.config, "listen.https", what)
+    })?;
     println!("https listening on {}", server.address());
 
     let scopes: Vec<_> = config
@@ -187,70 +195,6 @@ async fn sweep(service: &Provisioner, scopes: &[&IdScope]) {
                     }
                 }
             }
-        }
-    }
-}
-
-/// Spreads devices by weight over the hubs in policy, as the policy `hashed` does, and sends each device
-/// what it sent along: `{"echo": …}` comes back as `registrationState.payload`. A demonstration of the
-/// policy `custom`.
-#[derive(Debug)]
-struct SpreadAndEcho;
-
-#[async_trait]
-impl AllocationHook for SpreadAndEcho {
-    async fn allocate(&self, request: &AllocationRequest<'_>) -> Result<Allocation, HookError> {
-        // A hook is offered all linked hubs, also those that are out of policy.
-        let hubs: Vec<_> = request
-            .hubs
-            .iter()
-            .copied()
-            .filter(|hub| hub.in_policy)
-            .collect();
-        let mut narrowed = request.clone();
-        narrowed.hubs = &hubs;
-        let mut allocation = BuiltIn::new(Policy::Hashed).allocate(&narrowed).await?;
-        allocation.payload = request
-            .payload
-            .map(|sent| Map::from_iter([("echo".to_owned(), sent.clone())]));
-        Ok(allocation)
-    }
-}
-
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 2]);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        ]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }

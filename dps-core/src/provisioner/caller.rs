@@ -1,0 +1,183 @@
+//! A proven caller, and what its requests are decided from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::{Parts, broken, device_reads, entry};
+use crate::enrollment::Enrollment;
+use crate::error::{Reason, ServiceError};
+use crate::event::EventKind;
+use crate::id::{OperationId, TrackingId};
+use crate::record::{DeviceKeys, decode_registration};
+use crate::registration::{Mechanism, Owner, Registration};
+use crate::session::Session;
+use crate::snapshot::{self, Snapshot};
+use crate::store::{Expect, Key, StoreError, Version, Versioned};
+use crate::tenant::Tenant;
+use crate::time::Timestamp;
+use crate::trace::{Step, Trace};
+
+/// What was read to authenticate still counts for a call that follows within this time.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What a proven caller's session holds.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(super) tenant: Tenant,
+    pub(super) keys: DeviceKeys,
+    pub(super) owner: Owner,
+    pub(super) view: View,
+    /// When `view` was read.
+    pub(super) at: Timestamp,
+    /// Whether `view` has served a call. Each call may change the records.
+    pub(super) used: AtomicBool,
+    pub(super) trace: Arc<Trace>,
+    pub(super) tracking: TrackingId,
+    pub(super) asked: [u8; 32],
+    pub(super) token: Option<[u8; 32]>,
+    /// The caller's token is past its time and good for asking after this operation only.
+    pub(super) only: Option<OperationId>,
+}
+
+/// What a decision about one device is made from, as read at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) enrollment: Arc<Enrollment>,
+    /// What must still be true of the individual enrollment when the decision is committed.
+    pub(super) expect: Expect,
+    pub(super) record: Option<Versioned>,
+}
+
+impl View {
+    pub(super) fn registration(&self) -> Result<Option<(Version, Registration)>, StoreError> {
+        let Some(stored) = &self.record else {
+            return Ok(None);
+        };
+        Ok(Some((stored.version, decode_registration(&stored.value)?)))
+    }
+}
+
+/// A proven caller in the middle of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub(super) parts: &'a Arc<Parts>,
+    pub(super) session: &'a Session,
+    pub(super) proven: &'a Proven,
+    pub(super) now: Timestamp,
+}
+
+impl Caller<'_> {
+    /// What the session has just read, for its first call; what is there now for any other, and if
+    /// that was a while ago.
+    pub(super) async fn view(&self) -> Result<View, ServiceError> {
+        let first = !self.proven.used.swap(true, Ordering::Relaxed);
+        if first && self.now.since(self.proven.at) <= FRESH {
+            return Ok(self.proven.view.clone());
+        }
+        Ok(self.look(None).await?.0)
+    }
+
+    /// Reads what is there now, and one more record if asked.
+    ///
+    /// The session holds as long as its enrollment is as it was, enabled or not, asks for the
+    /// credentials that the caller has proven, and no certificate has lost its verification that
+    /// they may have ended at; otherwise the caller has to prove itself anew.
+    pub(super) async fn look(
+        &self,
+        also: Option<Key>,
+    ) -> Result<(View, Option<Versioned>), ServiceError> {
+        let proven = self.proven;
+        let mut keys = device_reads(&proven.keys).to_vec();
+        keys.extend(also);
+        let read = proven
+            .tenant
+            .store()
+            .get_many(&keys)
+            .await
+            .map_err(|e| self.broken(&e))?;
+        let mut read = read.into_iter();
+        let (stored, record, epoch) = (read.next().flatten(), read.next().flatten(), read.next());
+        let Some(epoch) = epoch.flatten() else {
+            return Err(self.unauthorized());
+        };
+        let snapshot = self.parts.snapshot(&proven.tenant, epoch.version).await;
+        let snapshot = snapshot
+            .map_err(|e| self.broken(&e))?
+            .ok_or_else(|| self.unauthorized())?;
+        let (enrollment, expect) = match (&proven.owner.group, stored) {
+            (None, Some(stored)) => {
+                let entry =
+                    snapshot::individual(&snapshot, &stored).map_err(|e| self.broken(&e))?;
+                (entry, Expect::Exactly(stored.version))
+            }
+            (Some(id), None) => match snapshot.group(id) {
+                Some(group) => (Arc::clone(&group.enrollment), Expect::Absent),
+                None => return Err(self.changed()),
+            },
+            // The individual entry is gone, or one has come to block the group's.
+            _ => return Err(self.changed()),
+        };
+        let before = &proven.view.enrollment;
+        if enrollment.attestation != before.attestation || enrollment.enabled != before.enabled {
+            return Err(self.changed());
+        }
+        // Which of them a chain ended at is not kept; that one more is verified harms nobody.
+        let anchors = &proven.view.snapshot.anchors;
+        if proven.owner.mechanism == Mechanism::X509
+            && proven.owner.group.is_some()
+            && !anchors
+                .iter()
+                .all(|anchor| snapshot.anchors.contains(anchor))
+        {
+            return Err(self.changed());
+        }
+        Ok((
+            View {
+                snapshot,
+                enrollment,
+                expect,
+                record,
+            },
+            read.next().flatten(),
+        ))
+    }
+
+    fn changed(&self) -> ServiceError {
+        let mut trace = Trace::clone(&self.proven.trace);
+        trace.push(Step::EntryChanged {
+            entry: entry(self.proven.owner.group.as_ref()),
+        });
+        self.emit(
+            EventKind::Refused {
+                origin: self.session.origin(),
+            },
+            Arc::new(trace),
+        );
+        self.unauthorized()
+    }
+
+    pub(super) fn unauthorized(&self) -> ServiceError {
+        ServiceError::new(Reason::Unauthorized).with_tracking(self.proven.tracking)
+    }
+
+    pub(super) fn not_found(&self, reason: Reason) -> ServiceError {
+        ServiceError::new(reason).with_tracking(self.proven.tracking)
+    }
+
+    pub(super) fn broken(&self, error: &StoreError) -> ServiceError {
+        broken(error, self.proven.tracking)
+    }
+
+    pub(super) fn emit(&self, kind: EventKind, trace: Arc<Trace>) {
+        self.parts.emit(
+            self.now,
+            self.session.scope(),
+            self.session.registration(),
+            self.proven.tracking,
+            kind,
+            trace,
+        );
+    }
+}

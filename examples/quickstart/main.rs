@@ -1,0 +1,144 @@
+//! Watch devices being provisioned: no arguments, nothing to install, nothing left behind.
+//!
+//! ```text
+//! cargo run --release --example quickstart
+//! ```
+//!
+//! Starts the service on a free loopback port with a certificate of its own, three linked hubs in three
+//! regions, two devices enrolled one by one and two groups of devices. Shows step by step what becomes of
+//! one device and why, provisions all others over real TLS connections, shows what a stranger learns and
+//! what an operator learns of the stranger, and where the devices went. Ends with status 0 only if every
+//! device has a hub.
+//!
+//! Corners it cuts: records are in memory, hubs are fakes, and the devices live in this process.
+#![allow(clippy::print_stdout, reason = "a program that reports to people")]
+
+mod enroll;
+mod tell;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dps_core::Provisioner;
+use dps_core::admin::Admin;
+use dps_core::crypto::AWS_LC;
+use dps_core::event::Recent;
+use dps_core::id::IdScope;
+use dps_core::store::{BoxError, Store};
+use dps_core::tenant::OneStore;
+use dps_core::time::SystemClock;
+use dps_examples::device::{Answer, Device, Service};
+use dps_examples::server::Server;
+use dps_store_memory::MemoryStore;
+use dps_testkit::certs::Ca;
+use dps_testkit::hubs::FakeHubs;
+use dps_transport::{FailureLimit, ServerTls, Tasks, TlsProvider};
+use dps_transport_http::Http;
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+
+const SCOPE: &str = "0ne00000001";
+
+/// How many devices register at a time.
+const AT_A_TIME: usize = 32;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, BoxError> {
+    let scope = IdScope::parse(SCOPE)?;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let admin = Admin::new(Arc::clone(&store), scope.clone());
+    let (hubs, events) = (FakeHubs::new().without_record(), Recent::new(10_000));
+    let devices = enroll::all(&admin).await?;
+
+    let service = Provisioner::builder(Arc::new(OneStore::new(store)), Arc::new(hubs.clone()))
+        .events(Arc::new(events.clone()))
+        .build()?;
+    let limited = FailureLimit::new(Arc::new(service), Arc::new(SystemClock), AWS_LC.random);
+    let root = Ca::root("Server Root");
+    let own = root.server(&["localhost"])?;
+    let chain = own.chain_der().to_vec();
+    let tls = ServerTls::from_der(&TlsProvider::aws_lc(), chain, own.key_der())?;
+    let http = Arc::new(Http::new(Arc::new(limited)));
+    let server = Server::start(http, tls, ([127, 0, 0, 1], 0).into(), Tasks::new())?;
+    let here = Service::new(
+        server.address(),
+        "localhost",
+        root.certificate_der().clone(),
+        SCOPE,
+    )?;
+
+    println!(
+        "A provisioning service on https://{}, ID scope {SCOPE}",
+        server.address()
+    );
+    println!("  hubs      west and east with weight 1, north with weight 2");
+    println!("  devices   press-1 with a certificate, kiosk-1 with a key");
+    println!("  groups    robots with certificates of their line, sensors with derived keys\n");
+
+    let mut outcomes = Vec::new();
+    let [first, others @ ..] = devices.as_slice() else {
+        return Err("there are no devices".into());
+    };
+    let outcome = tell::story(&here, first, &admin, &hubs).await;
+    outcomes.push((first.registration.clone(), outcome));
+    println!(
+        "{} more devices, each with a TLS connection of its own",
+        others.len()
+    );
+    let begun = Instant::now();
+    outcomes.extend(provision(&here, others).await);
+    println!("  done in {:.1} s\n", begun.elapsed().as_secs_f64());
+    tell::refusal(&here, &events, &scope).await?;
+    tell::shares(&hubs, devices.len())?;
+
+    let _drained = server.stop(Duration::from_secs(5)).await?;
+    let (mut assigned, count) = (0, devices.len());
+    for (device, outcome) in &outcomes {
+        match outcome {
+            Ok(answer) if answer.hub().is_some() => assigned += 1,
+            Ok(answer) => println!("{device}: {} {}", answer.status, answer.body),
+            Err(error) => println!("{device}: {error}"),
+        }
+    }
+    println!("{assigned} of {count} devices assigned");
+    Ok(if assigned == count {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+type Outcome = (String, Result<Answer, BoxError>);
+
+/// Registers all devices, so many at a time, and shows how far it is.
+async fn provision(service: &Service, devices: &[Device]) -> Vec<Outcome> {
+    let terminal = std::io::stderr().is_terminal();
+    let bar = if terminal {
+        ProgressBar::new(devices.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    if let Ok(style) = ProgressStyle::with_template("  {wide_bar} {pos} of {len}, {per_sec}") {
+        bar.set_style(style);
+    }
+    let mut under_way = stream::iter(devices)
+        .map(|device| async {
+            (
+                device.registration.clone(),
+                service.register(device, None).await,
+            )
+        })
+        .buffer_unordered(AT_A_TIME);
+    let mut outcomes = Vec::new();
+    while let Some(outcome) = under_way.next().await {
+        outcomes.push(outcome);
+        bar.inc(1);
+        if !terminal && outcomes.len() % 100 == 0 {
+            eprintln!("  {} of {}", outcomes.len(), devices.len());
+        }
+    }
+    bar.finish_and_clear();
+    outcomes
+}
