@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dps_core::error::{Reason, ServiceError};
 use dps_transport::{ByteStream, Peer, Tasks};
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -209,7 +210,7 @@ impl Look {
         let since = self.unsent.take();
         match phase {
             Phase::Idle if quiet => Verdict::Park,
-            Phase::Answered | Phase::Ending => {
+            Phase::Answered | Phase::Ending | Phase::Last => {
                 let since = since.filter(|_| quiet).unwrap_or(now);
                 self.unsent = Some(since);
                 if now.duration_since(since) < limits.timeouts.request {
@@ -234,6 +235,8 @@ enum Phase {
     /// The answer is made to a request that was not read to its end: hyper closes when it is sent, and
     /// nothing that follows may be taken for a request.
     Ending = 3,
+    /// As `Answered`, but hyper shuts the connection down as soon as it has flushed the answer.
+    Last = 4,
 }
 
 /// What a connection is doing, as seen from above hyper and from below it.
@@ -254,11 +257,11 @@ impl Activity {
         self.0.requests.fetch_add(1, Relaxed);
     }
 
-    fn answered(&self, answered: &Answered) {
-        let phase = if answered.whole {
-            Phase::Answered
-        } else {
-            Phase::Ending
+    fn answered(&self, answered: &Answered, last: bool) {
+        let phase = match (answered.whole, last) {
+            (true, false) => Phase::Answered,
+            (true, true) => Phase::Last,
+            (false, _) => Phase::Ending,
         };
         self.0.phase.store(phase as u8, Relaxed);
         if answered.proven {
@@ -273,12 +276,18 @@ impl Activity {
         }
     }
 
+    /// A shutdown follows at once on the next flush, and will send what is to be flushed.
+    pub(crate) fn is_last(&self) -> bool {
+        self.phase() == Phase::Last
+    }
+
     fn phase(&self) -> Phase {
         match self.0.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Busy,
             2 => Phase::Answered,
-            _ => Phase::Ending,
+            3 => Phase::Ending,
+            _ => Phase::Last,
         }
     }
 
@@ -310,15 +319,27 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let served = Arc::clone(&self.0);
         served.activity.asked();
+        let last = asks_to_close(request.headers());
         Box::pin(async move {
             let Served {
                 http, peer, tasks, ..
             } = &*served;
-            let answered = http.answer(request, peer, tasks).await;
-            served.activity.answered(&answered);
+            let mut answered = http.answer(request, peer, tasks).await;
+            if last {
+                // hyper would say so too; said here, it holds for sure that hyper closes.
+                let headers = answered.answer.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            served.activity.answered(&answered, last);
             Ok(answered.answer)
         })
     }
+}
+
+/// Whether hyper will close when this is answered.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    headers.get(CONNECTION).is_some_and(close)
 }
 
 impl Served {
