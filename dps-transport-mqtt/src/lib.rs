@@ -1,0 +1,5 @@
+//! MQTT 3.1.1 for devices: register, and ask after an operation.
+mod packet;
+mod query;
+mod topic;
+mod user_name;
