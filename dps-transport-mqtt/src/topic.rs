@@ -192,7 +192,10 @@ mod tests {
             topic(202, "1", Some(3)),
             "$dps/registrations/res/202/?$rid=1&retry-after=3"
         );
-        assert_eq!(topic(200, "a-b", None), "$dps/registrations/res/200/?$rid=a-b");
+        assert_eq!(
+            topic(200, "a-b", None),
+            "$dps/registrations/res/200/?$rid=a-b"
+        );
     }
 
     proptest! {

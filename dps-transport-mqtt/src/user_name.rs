@@ -88,7 +88,10 @@ mod tests {
                 "2019-03-31",
             ),
             // Java
-            ("/api-version=2019-03-31&ClientVersion=2019-03-31", "2019-03-31"),
+            (
+                "/api-version=2019-03-31&ClientVersion=2019-03-31",
+                "2019-03-31",
+            ),
             // Embedded C
             ("/api-version=2019-03-31", "2019-03-31"),
             // Old ones, raw
@@ -103,7 +106,10 @@ mod tests {
 
     #[test]
     fn pairs_come_in_any_order_beside_unknown_ones() {
-        assert_eq!(version("/x=y&ClientVersion=a&api-version=2018-11-01&z"), "2018-11-01");
+        assert_eq!(
+            version("/x=y&ClientVersion=a&api-version=2018-11-01&z"),
+            "2018-11-01"
+        );
         assert_eq!(version("/api-version=2018%2d11-01"), "2018-11-01");
     }
 
@@ -118,21 +124,38 @@ mod tests {
         for rest in ["", "/", "/api-version", "/api-version=", "/ClientVersion=1"] {
             assert_eq!(version(rest), "2019-03-31", "{rest}");
         }
-        assert_eq!(version("/api-version=2099-12-31-preview"), "2099-12-31-preview");
+        assert_eq!(
+            version("/api-version=2099-12-31-preview"),
+            "2099-12-31-preview"
+        );
         assert_eq!(version("/api-version=%zz"), "2019-03-31");
-        assert_eq!(version(&format!("/api-version={}", "9".repeat(33))), "2019-03-31");
+        assert_eq!(
+            version(&format!("/api-version={}", "9".repeat(33))),
+            "2019-03-31"
+        );
     }
 
     #[test]
     fn other_texts_are_no_user_names() {
-        for text in ["", "a", "a/b", "a/registrations", "a/devices/b/api-version=1"] {
+        for text in [
+            "",
+            "a",
+            "a/b",
+            "a/registrations",
+            "a/devices/b/api-version=1",
+        ] {
             assert_eq!(UserName::read(text), None, "{text}");
         }
     }
 
     #[test]
     fn names_are_judged_apart_from_the_form() {
-        for text in ["a b/registrations/c/", "/registrations/c/", "a/registrations/c./", "a/registrations//x"] {
+        for text in [
+            "a b/registrations/c/",
+            "/registrations/c/",
+            "a/registrations/c./",
+            "a/registrations//x",
+        ] {
             assert_eq!(UserName::read(text).unwrap().claim(), None, "{text}");
         }
     }
