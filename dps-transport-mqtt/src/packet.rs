@@ -12,7 +12,9 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::connect::{Connect, Will};
+pub(crate) use self::connect::Connect;
+#[cfg(test)]
+pub(crate) use self::connect::Will;
 pub(crate) use self::decode::{Stage, decode};
 pub(crate) use self::encode::encode;
 pub(crate) use self::error::DecodeError;
