@@ -14,6 +14,8 @@ use dps_core::id::TrackingId;
 use dps_core::time::Timestamp;
 
 use super::*;
+use crate::packet::{Connect, Delivery, Publish, Requested};
+use crate::topic::RESPONSES;
 
 const USER: &str = "0neS/registrations/Press-1/api-version=2019-03-31&ClientVersion=1.15.0";
 const TOKEN: &[u8] = b"SharedAccessSignature sr=0neS%2fregistrations%2fPress-1&sig=x&se=1";

@@ -4,7 +4,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::Packet;
 
 /// A stream that begins well, and goes on anyhow.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
