@@ -1,0 +1,453 @@
+//! One device's conversation, without I/O: bytes in, questions out; answers in, bytes out.
+//!
+//! Time comes in too, as what has passed since the connection began, and [`Session::deadline`] says
+//! until when something has to happen. Whoever drives it reads while [`Session::wants_bytes`], asks
+//! what [`Session::question`] says, one thing at a time, and writes what is in the output.
+
+mod answer;
+mod hello;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dps_core::api::{DeviceHello, DeviceRequest, DeviceResponse, Transport};
+use dps_core::error::{Reason, ServiceError};
+use dps_core::id::{ApiVersion, OperationId, RegistrationId};
+use dps_transport::device_json::{DeviceRegistration, MAX_BODY_BYTES};
+use dps_transport::{Peer, Timeouts};
+
+pub(crate) use self::answer::{Stamp, Stamps};
+use self::hello::{Hello, hello};
+use crate::packet::{
+    Connect, DecodeError, Delivery, Packet, Publish, QoS, Requested, Stage, decode, encode,
+};
+use crate::topic::{Action, Asked, RESPONSES};
+
+/// How many requests may wait for their answers; then nothing more is read. Our choice: devices ask
+/// one thing at a time.
+const MAX_UNANSWERED: usize = 8;
+
+/// How many bytes of answers may wait to be written; then nothing more is read, and nothing asked.
+const MAX_OUTPUT_BYTES: usize = 16 * 1024;
+
+/// How many requests a device may make that is not believed. Our choice.
+const MAX_UNPROVEN: u8 = 5;
+
+/// What has to be found out.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Whether the device is who it says.
+    Authenticate(DeviceHello),
+    /// What the device, proven by now, asks.
+    Call(ApiVersion, DeviceRequest),
+}
+
+/// Why a conversation is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum End {
+    #[error("the device said goodbye")]
+    Goodbye,
+    #[error(transparent)]
+    Packet(#[from] DecodeError),
+    #[error("the client identifier and the user name do not agree")]
+    Identity,
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("the device is not believed")]
+    Unproven,
+    #[error("nothing came in time")]
+    Late,
+}
+
+/// One device's conversation.
+pub(crate) struct Session<'a> {
+    peer: Peer,
+    transport: Transport,
+    timeouts: Timeouts,
+    stamps: &'a dyn Stamps,
+    /// The beginning of a packet, or packets that wait for their turn.
+    input: Vec<u8>,
+    output: Vec<u8>,
+    standing: Standing,
+    /// Whether CONNECT has been answered.
+    connected: bool,
+    keep_alive: Duration,
+    /// Requests that a device may still make without being believed.
+    unproven_left: u8,
+    /// In which quality the device wants its answers.
+    subscribed: Option<QoS>,
+    unanswered: VecDeque<Waiting>,
+    unanswered_bytes: usize,
+    /// Whether a question is out.
+    asked: bool,
+    last_id: u16,
+    last_packet: Duration,
+    /// Since when there is the beginning of a packet, without the rest.
+    partial_since: Option<Duration>,
+    end: Option<End>,
+}
+
+/// How a device stands with us.
+enum Standing {
+    /// It has not said who it is.
+    Unknown,
+    /// It has, and nobody has judged it.
+    Unjudged(DeviceHello, ApiVersion),
+    Proven(RegistrationId, ApiVersion),
+    Denied {
+        error: ServiceError,
+        /// What to ask again, if the error was not about the device, once it has been told.
+        again: Option<(DeviceHello, ApiVersion)>,
+        told: bool,
+    },
+}
+
+/// A request without its answer.
+struct Waiting {
+    rid: String,
+    what: Result<What, ServiceError>,
+}
+
+enum What {
+    /// With its body; it is read when its turn comes.
+    Register(Box<[u8]>),
+    Poll(OperationId),
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        peer: Peer,
+        transport: Transport,
+        timeouts: Timeouts,
+        stamps: &'a dyn Stamps,
+    ) -> Self {
+        Self {
+            peer,
+            transport,
+            timeouts,
+            stamps,
+            input: Vec::new(),
+            output: Vec::new(),
+            standing: Standing::Unknown,
+            connected: false,
+            keep_alive: timeouts.idle,
+            unproven_left: MAX_UNPROVEN,
+            subscribed: None,
+            unanswered: VecDeque::new(),
+            unanswered_bytes: 0,
+            asked: false,
+            last_id: 0,
+            last_packet: Duration::ZERO,
+            partial_since: None,
+            end: None,
+        }
+    }
+
+    /// Takes what has come. `now` is what has passed since the connection began.
+    pub(crate) fn receive(&mut self, bytes: &[u8], now: Duration) {
+        if self.input.is_empty() {
+            let used = self.take(bytes, now);
+            self.input.extend(&bytes[used..]);
+        } else {
+            self.input.extend(bytes);
+            self.resume(now);
+        }
+    }
+
+    /// Goes on with what has come before.
+    pub(crate) fn resume(&mut self, now: Duration) {
+        let mut input = std::mem::take(&mut self.input);
+        let used = self.take(&input, now);
+        if used < input.len() {
+            input.drain(..used);
+            self.input = input;
+        }
+    }
+
+    /// Whether more bytes would be of use now. If not, an answer has to come in, or the output has to
+    /// be written first.
+    pub(crate) fn wants_bytes(&self) -> bool {
+        self.end.is_none()
+            && !matches!(self.standing, Standing::Unjudged(..))
+            && self.unanswered.len() < MAX_UNANSWERED
+            && self.unanswered_bytes < MAX_BODY_BYTES
+            && self.output.len() < MAX_OUTPUT_BYTES
+            && (self.unproven_left > 0 || matches!(self.standing, Standing::Proven(..)))
+    }
+
+    /// What to ask next; `None` if a question is out, or there is nothing to ask.
+    pub(crate) fn question(&mut self) -> Option<Question> {
+        while !self.asked && self.end.is_none() && self.output.len() < MAX_OUTPUT_BYTES {
+            match &mut self.standing {
+                Standing::Unknown => return None,
+                Standing::Unjudged(hello, _) => {
+                    self.asked = true;
+                    return Some(Question::Authenticate(hello.clone()));
+                }
+                Standing::Denied { error, again, told } => {
+                    if self.unanswered.is_empty() {
+                        if self.unproven_left == 0 {
+                            self.end = Some(End::Unproven);
+                        }
+                        return None;
+                    }
+                    if let Some((hello, version)) = again.take_if(|_| *told) {
+                        self.standing = Standing::Unjudged(hello, version);
+                        continue;
+                    }
+                    *told = true;
+                    let response = DeviceResponse::Error(error.clone());
+                    self.tell(&response);
+                }
+                Standing::Proven(registration, version) => {
+                    let request = match &self.unanswered.front()?.what {
+                        Ok(What::Register(body)) => DeviceRegistration::parse(body, registration)
+                            .map(|sent| DeviceRequest::Register {
+                                payload: sent.payload,
+                            }),
+                        Ok(What::Poll(operation)) => Ok(DeviceRequest::OperationStatus {
+                            operation: operation.clone(),
+                        }),
+                        Err(error) => Err(error.clone()),
+                    };
+                    match request {
+                        Ok(request) => {
+                            self.asked = true;
+                            return Some(Question::Call(version.clone(), request));
+                        }
+                        Err(error) => self.tell(&DeviceResponse::Error(error)),
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes the answer to [`Question::Authenticate`].
+    pub(crate) fn judged(&mut self, verdict: Result<(), ServiceError>, now: Duration) {
+        self.asked = false;
+        let standing = std::mem::replace(&mut self.standing, Standing::Unknown);
+        let Standing::Unjudged(hello, version) = standing else {
+            self.standing = standing;
+            return;
+        };
+        if !self.connected {
+            self.accept_connection();
+        }
+        self.standing = match verdict {
+            Ok(()) => Standing::Proven(hello.registration, version),
+            Err(error) => Standing::Denied {
+                again: (error.reason() != Reason::Unauthorized).then_some((hello, version)),
+                error,
+                told: false,
+            },
+        };
+        self.last_packet = now;
+        self.resume(now);
+    }
+
+    /// Takes the answer to [`Question::Call`].
+    pub(crate) fn answered(&mut self, response: &DeviceResponse, now: Duration) {
+        self.asked = false;
+        self.tell(response);
+        self.last_packet = now;
+        self.resume(now);
+    }
+
+    /// What is to be written; ends up empty.
+    pub(crate) fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Until when something has to come; `None` while a question is out, which has its own limit.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        if self.asked || self.end.is_some() {
+            return None;
+        }
+        let silent = match self.standing {
+            Standing::Unknown => self.timeouts.request.min(self.timeouts.first_request),
+            Standing::Unjudged(..) | Standing::Denied { .. } => self.timeouts.first_request,
+            Standing::Proven(..) => self.last_packet.saturating_add(self.keep_alive),
+        };
+        let whole = self.partial_since.unwrap_or(Duration::MAX);
+        Some(silent.min(whole.saturating_add(self.timeouts.request)))
+    }
+
+    /// Ends the conversation if its deadline has passed.
+    pub(crate) fn expire(&mut self, now: Duration) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.end = Some(End::Late);
+        }
+    }
+
+    /// Whether all that was asked has been answered.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.unanswered.is_empty() && !matches!(self.standing, Standing::Unjudged(..))
+    }
+
+    /// Why the conversation is over, if it is. What is in the output is still to be written.
+    pub(crate) const fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Takes packets from the beginning of `bytes`, and says how much they were.
+    fn take(&mut self, bytes: &[u8], now: Duration) -> usize {
+        let mut used = 0;
+        let mut partial = false;
+        while self.wants_bytes() && used < bytes.len() {
+            let stage = match self.standing {
+                Standing::Unknown => Stage::First,
+                _ => Stage::Later,
+            };
+            match decode(&bytes[used..], stage) {
+                Ok(Some((packet, length))) => {
+                    used += length;
+                    self.last_packet = now;
+                    self.partial_since = None;
+                    self.handle(packet);
+                }
+                Ok(None) => {
+                    partial = true;
+                    break;
+                }
+                Err(error) => {
+                    if error == DecodeError::Protocol && stage == Stage::First {
+                        self.refuse_connection(1);
+                    }
+                    self.end = Some(error.into());
+                }
+            }
+        }
+        self.partial_since = partial.then(|| self.partial_since.unwrap_or(now));
+        used
+    }
+
+    fn handle(&mut self, packet: Packet<'_>) {
+        match packet {
+            Packet::Connect(connect) => self.connect(&connect),
+            Packet::Publish(publish) => self.publish(&publish),
+            // Answers are sent once, whether or not they are acknowledged.
+            Packet::PubAck { .. } => {}
+            Packet::Subscribe { id, filters } => self.subscribe(id, filters),
+            Packet::Unsubscribe { id, mut filters } => {
+                if filters.any(|filter| filter == RESPONSES) {
+                    self.subscribed = None;
+                }
+                self.send(&Packet::UnsubAck { id });
+            }
+            Packet::PingReq => self.send(&Packet::PingResp),
+            Packet::Disconnect => self.end = Some(End::Goodbye),
+            Packet::ConnAck { .. }
+            | Packet::SubAck { .. }
+            | Packet::UnsubAck { .. }
+            | Packet::PingResp => self.forbid("a packet that only a server sends"),
+        }
+    }
+
+    fn connect(&mut self, connect: &Connect<'_>) {
+        if !matches!(self.standing, Standing::Unknown) {
+            return self.forbid("a second CONNECT");
+        }
+        if connect.keep_alive > 0 {
+            // [MQTT-3.1.2-24]
+            self.keep_alive = Duration::from_secs(u64::from(connect.keep_alive)) * 3 / 2;
+        }
+        match hello(connect, &self.peer, self.transport) {
+            Hello::Inconsistent => {
+                self.refuse_connection(5);
+                self.end = Some(End::Identity);
+            }
+            Hello::Nobody => {
+                self.accept_connection();
+                self.standing = Standing::Denied {
+                    error: ServiceError::new(Reason::Unauthorized),
+                    again: None,
+                    told: false,
+                };
+            }
+            Hello::Somebody(hello, version) => self.standing = Standing::Unjudged(hello, version),
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) {
+        if publish.retain {
+            return self.forbid("a message to be retained");
+        }
+        let id = match publish.delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) => Some(id),
+            Delivery::ExactlyOnce(_) => return self.forbid("a message of quality 2"),
+        };
+        let Some(asked) = Asked::read(publish.topic) else {
+            return self.forbid("a message to a topic that is not ours, or without $rid");
+        };
+        // Before the answer: C# takes nothing else first (`ProvisioningChannelHandlerAdapter.cs`).
+        if let Some(id) = id {
+            self.send(&Packet::PubAck { id });
+        }
+        if !matches!(self.standing, Standing::Proven(..)) {
+            self.unproven_left = self.unproven_left.saturating_sub(1);
+        }
+        // Whoever has not subscribed cannot be answered.
+        if self.subscribed.is_some() {
+            let what = asked.action.map(|action| match action {
+                Action::Register => What::Register(Box::from(publish.payload)),
+                Action::Poll(operation) => What::Poll(operation),
+            });
+            let waiting = Waiting {
+                rid: asked.rid,
+                what,
+            };
+            self.unanswered_bytes += waiting.bytes();
+            self.unanswered.push_back(waiting);
+        }
+    }
+
+    fn subscribe(&mut self, id: u16, filters: Requested<'_>) {
+        let mut codes = Vec::new();
+        for (filter, qos) in filters {
+            if filter == RESPONSES {
+                let granted = qos.min(QoS::AtLeastOnce);
+                self.subscribed = Some(granted);
+                codes.push(granted as u8);
+            } else {
+                codes.push(0x80);
+            }
+        }
+        self.send(&Packet::SubAck { id, codes: &codes });
+    }
+
+    fn forbid(&mut self, what: &'static str) {
+        self.end = Some(End::Forbidden(what));
+    }
+
+    /// Nothing is ever kept from one connection to the next, so no session is present.
+    fn accept_connection(&mut self) {
+        self.connected = true;
+        self.refuse_connection(0);
+    }
+
+    fn refuse_connection(&mut self, code: u8) {
+        self.send(&Packet::ConnAck {
+            session_present: false,
+            code,
+        });
+    }
+
+    fn send(&mut self, packet: &Packet<'_>) {
+        if let Err(error) = encode(packet, &mut self.output) {
+            tracing::error!(%error, "an answer cannot be sent");
+        }
+    }
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        match &self.what {
+            Ok(What::Register(body)) => body.len(),
+            _ => 0,
+        }
+    }
+}

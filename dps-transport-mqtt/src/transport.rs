@@ -1,0 +1,126 @@
+//! The device API over MQTT.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_core::api::{DeviceApi, Transport};
+use dps_core::id::TrackingId;
+use dps_core::time::{Clock, SystemClock};
+use dps_transport::{ByteStream, Peer, Protocol, Tasks, Timeouts};
+
+use crate::driver;
+use crate::session::{Stamp, Stamps};
+
+/// The device API over MQTT 3.1.1.
+///
+/// Cheap to clone; clones are one. A listener of `dps-transport` serves it over TLS; a WebSocket is a
+/// [`ByteStream`] like others.
+#[derive(Clone, Debug)]
+pub struct Mqtt {
+    parts: Arc<Parts>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) api: Arc<dyn DeviceApi>,
+    pub(crate) grace: Duration,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) transport: Transport,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+}
+
+impl Mqtt {
+    /// How long a register waits for its hub unless said otherwise. Our choice: most hubs answer
+    /// within it, and nobody notices it.
+    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+
+    /// Serves `api`.
+    #[must_use]
+    pub fn new(api: Arc<dyn DeviceApi>) -> Self {
+        let parts = Parts {
+            api,
+            grace: Self::DEFAULT_GRACE,
+            timeouts: Timeouts::default(),
+            transport: Transport::Mqtt,
+            clock: Arc::new(SystemClock),
+            ids: Arc::default(),
+        };
+        Self {
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// How long a register or poll waits for what is still being done, so that its answer says
+    /// `assigned` at once. Zero makes every registration take two steps, as the service does.
+    /// Default [`Mqtt::DEFAULT_GRACE`]; an answer takes 10 s at the most, whatever is said here.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        Arc::make_mut(&mut self.parts).grace = grace;
+        self
+    }
+
+    /// How long a device is waited for.
+    ///
+    /// * `first_request`: how long a device that is not believed may stay.
+    /// * `request`: from the beginning of the connection to its CONNECT, from the first byte of a
+    ///   packet to its last, and for the device to take what it is sent.
+    /// * `idle`: without a packet, for devices whose keep-alive is 0; for others it is one and a half
+    ///   times their keep-alive. The SDKs for C and C# never ping (`prov_transport_mqtt_common.c`,
+    ///   `ProvisioningTransportHandlerMqtt.cs`).
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        Arc::make_mut(&mut self.parts).timeouts = timeouts;
+        self
+    }
+
+    /// What tells the time written into error bodies. Default the system's clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        Arc::make_mut(&mut self.parts).clock = clock;
+        self
+    }
+
+    /// Says that its bytes come out of WebSockets: in what operators see, and nowhere else.
+    #[must_use]
+    pub fn over_websockets(mut self) -> Self {
+        Arc::make_mut(&mut self.parts).transport = Transport::MqttWs;
+        self
+    }
+}
+
+#[async_trait]
+impl Protocol for Mqtt {
+    async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
+        driver::serve(&self.parts, io, peer, tasks).await;
+    }
+}
+
+impl Stamps for Parts {
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            id: self.ids.next(),
+            now: self.clock.now(),
+        }
+    }
+}
+
+/// Makes names for answers. They do not repeat, and look random but are no secrets.
+#[derive(Debug, Default)]
+struct Ids {
+    keys: RandomState,
+    made: AtomicU64,
+}
+
+impl Ids {
+    fn next(&self) -> TrackingId {
+        let nth = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.keys.hash_one((nth, 0_u8)).to_be_bytes());
+        id[8..].copy_from_slice(&self.keys.hash_one((nth, 1_u8)).to_be_bytes());
+        TrackingId::from_random(id)
+    }
+}
