@@ -111,15 +111,12 @@ async fn main() -> Result<(), BoxError> {
     let chain = own.chain_der().to_vec();
     let tls = ServerTls::from_der(&TlsProvider::aws_lc(), chain, own.key_der())?;
     let application = Arc::new(Application { router });
-    let server = Server::start(application, tls, ([127, 0, 0, 1], 0).into(), tasks)?;
-    println!("listening on https://{}", server.address());
+    let mut server = Server::new(tls, tasks);
+    let address = server.bind(application, &["http/1.1"], ([127, 0, 0, 1], 0).into())?;
+    server.start()?;
+    println!("listening on https://{}", address);
 
-    let here = Service::new(
-        server.address(),
-        "localhost",
-        root.certificate_der().clone(),
-        SCOPE,
-    )?;
+    let here = Service::new(address, "localhost", root.certificate_der().clone(), SCOPE)?;
     let hello = here.get("/hello").await?;
     println!(
         "GET /hello                      {} {}",

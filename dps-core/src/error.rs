@@ -31,6 +31,8 @@ pub enum Reason {
     TooLarge,
     /// The body is not JSON by its own account.
     UnsupportedMediaType,
+    /// The WebSocket upgrade is of another version than 13.
+    UpgradeRequired,
     /// Too many requests; come back later.
     Throttled,
     /// Our own fault.
@@ -75,6 +77,7 @@ impl Reason {
             Self::RequestTimeout => (408, 408_000, "The request took too long to arrive"),
             Self::TooLarge => (413, 413_000, "The body is too large"),
             Self::UnsupportedMediaType => (415, 415_000, "The body has to be application/json"),
+            Self::UpgradeRequired => (426, 426_000, "WebSockets are spoken in version 13 only"),
             Self::Throttled => (429, 429_001, "Too many requests"),
             Self::Internal => (500, 500_001, "Internal error"),
             Self::Unavailable => (503, 503_000, "The service is not available right now"),
@@ -230,6 +233,7 @@ mod tests {
             RequestTimeout,
             TooLarge,
             UnsupportedMediaType,
+            UpgradeRequired,
             Throttled,
             Internal,
             Unavailable,

@@ -6,8 +6,8 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use dps_core::error::{Reason, ServiceError};
 use dps_transport::{ByteStream, Peer, Tasks};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request};
+use dps_transport::{ByteStream, Peer, Protocol, Tasks};
+use http::Request;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
@@ -28,6 +30,7 @@ use crate::limits::Limits;
 use crate::parked::{Resumed, next_bytes};
 use crate::reply::Answer;
 use crate::transport::{Answered, Http};
+use crate::websocket::{Upgrade, WebSocket};
 
 /// How long a peer may take to accept the end of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -41,6 +44,7 @@ pub(crate) async fn serve(http: Http, io: Box<dyn ByteStream>, peer: Peer, tasks
         peer,
         tasks: tasks.clone(),
         activity: activity.clone(),
+        upgraded: OnceLock::new(),
     }));
     let mut draining = pin!(tasks.draining());
     let unproven_end = Instant::now() + limits.timeouts.first_request;
@@ -79,6 +83,12 @@ pub(crate) async fn serve(http: Http, io: Box<dyn ByteStream>, peer: Peer, tasks
         match end {
             End::Gone => return,
             End::Parked(io, early) => parked = (io, early),
+            End::Upgraded(resumed, protocol) => {
+                let Served { peer, tasks, .. } = &*requests.0;
+                let (peer, tasks) = (peer.clone(), tasks.clone());
+                let io = Box::new(WebSocket::new(resumed));
+                return protocol.serve(io, peer, tasks).await;
+            }
             End::Slow(mut io) => {
                 let late = requests.0.late_head().await;
                 let _ = timeout(FAREWELL, io.write_all(&late)).await;
@@ -98,6 +108,8 @@ enum End {
     Gone,
     /// It is idle; the bytes are the beginning of a next request.
     Parked(Box<dyn ByteStream>, Bytes),
+    /// It is a WebSocket from now on.
+    Upgraded(Resumed, Arc<dyn Protocol>),
     /// The head of its first request did not come in time.
     Slow(Box<dyn ByteStream>),
 }
@@ -173,11 +185,17 @@ impl Awake<'_> {
             }
         })
         .await;
-        if matches!(verdict, Verdict::Gone) {
+        let upgraded = self.requests.0.upgraded.get().cloned();
+        if matches!(verdict, Verdict::Gone) && upgraded.is_none() {
             return End::Gone;
         }
         let parts = connection.into_parts();
-        let io = parts.io.into_inner().io;
+        let mut resumed = parts.io.into_inner();
+        if let Some(protocol) = upgraded {
+            resumed.early = Bytes::copy_from_slice(&parts.read_buf);
+            return End::Upgraded(resumed, protocol);
+        }
+        let io = resumed.io;
         match verdict {
             Verdict::Slow => End::Slow(io),
             // A copy: even an empty one would keep hyper's buffer.
@@ -309,6 +327,8 @@ struct Served {
     peer: Peer,
     tasks: Tasks,
     activity: Activity,
+    /// What is spoken once the answer is out; then there are no more requests.
+    upgraded: OnceLock<Arc<dyn Protocol>>,
 }
 
 impl Service<Request<Incoming>> for Requests {
@@ -331,6 +351,11 @@ impl Service<Request<Incoming>> for Requests {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             served.activity.answered(&answered, last);
+            let answered = match http.upgrade(&request) {
+                Some(upgrade) => served.upgrade(upgrade, request.body().is_end_stream()),
+                None => http.answer(request, peer, tasks).await,
+            };
+            served.activity.answered(&answered);
             Ok(answered.answer)
         })
     }
@@ -343,6 +368,20 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
 }
 
 impl Served {
+    /// Answers a wish to speak over a WebSocket. The peer has proven nothing by it.
+    ///
+    /// * `whole`: whether the request has been read to its end.
+    fn upgrade(&self, upgrade: Upgrade, whole: bool) -> Answered {
+        if let Some(protocol) = upgrade.protocol {
+            let _ = self.upgraded.set(protocol);
+        }
+        Answered {
+            answer: upgrade.answer,
+            proven: false,
+            whole,
+        }
+    }
+
     /// The answer to a head that did not come in time, as bytes: hyper has none for it.
     async fn late_head(&self) -> Vec<u8> {
         let error = ServiceError::new(Reason::RequestTimeout);

@@ -35,6 +35,11 @@
 //! or by the certificate of its connection. Errors are JSON: `errorCode`, `trackingId`, `message`,
 //! `timestampUtc`. Paths that belong to operators are not found here: [`service`] reads their
 //! documents, and nothing serves them yet.
+//!
+//! # WebSockets
+//!
+//! A `GET` with `Upgrade: websocket` on any path becomes a byte stream for another
+//! [`Protocol`](dps_transport::Protocol): see [`Http::websocket`].
 
 mod address;
 mod body;
@@ -46,6 +51,7 @@ mod reply;
 mod request_id;
 pub mod service;
 mod transport;
+mod websocket;
 
 pub use self::limits::Limits;
 pub use self::transport::Http;

@@ -28,6 +28,7 @@ use crate::evidence::evidence;
 use crate::limits::Limits;
 use crate::reply::{Answer, Stamp, location};
 use crate::request_id::RequestIds;
+use crate::websocket::{Upgrade, WebSockets};
 use crate::{body, connection};
 
 /// The device API over HTTP.
@@ -46,6 +47,7 @@ struct Parts {
     grace: Duration,
     limits: Limits,
     ids: Arc<RequestIds>,
+    websockets: WebSockets,
 }
 
 impl Http {
@@ -62,6 +64,7 @@ impl Http {
             grace: Self::DEFAULT_GRACE,
             limits: Limits::default(),
             ids: Arc::default(),
+            websockets: WebSockets::default(),
         };
         Self {
             parts: Arc::new(parts),
@@ -100,6 +103,23 @@ impl Http {
         self
     }
 
+    /// Speaks `protocol` over WebSockets, beside the requests: on any path, for peers that offer
+    /// `subprotocol`. A second one of the same name replaces the first.
+    ///
+    /// * `subprotocol`: as in `Sec-WebSocket-Protocol`, such as `mqtt`; matched without regard to
+    ///   case, and answered in the spelling of the offer.
+    /// * `protocol`: gets the bytes of binary frames; frames begin and end anywhere. Its peer is that
+    ///   of the connection, with the certificates of the TLS handshake. Its timeouts begin anew.
+    ///
+    /// Only connections that are served as a [`Protocol`] can be upgraded; mounted in another server,
+    /// an upgrade is a request like any other.
+    #[must_use]
+    pub fn websocket(mut self, subprotocol: &str, protocol: Arc<dyn Protocol>) -> Self {
+        let parts = Arc::make_mut(&mut self.parts);
+        parts.websockets.insert(subprotocol, protocol);
+        self
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.parts.limits
     }
@@ -131,6 +151,11 @@ impl Http {
             proven,
             whole,
         }
+    }
+
+    /// The answer to a wish to go on as a WebSocket; `None` for a request like any other.
+    pub(crate) fn upgrade<B: Body>(&self, request: &Request<B>) -> Option<Upgrade> {
+        self.parts.websockets.upgrade(request, || self.stamp())
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

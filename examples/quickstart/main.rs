@@ -4,11 +4,11 @@
 //! cargo run --release --example quickstart
 //! ```
 //!
-//! Starts the service on a free loopback port with a certificate of its own, three linked hubs in three
+//! Starts the service on free loopback ports with a certificate of its own, three linked hubs in three
 //! regions, two devices enrolled one by one and two groups of devices. Shows step by step what becomes of
-//! one device and why, provisions all others over real TLS connections, shows what a stranger learns and
-//! what an operator learns of the stranger, and where the devices went. Ends with status 0 only if every
-//! device has a hub.
+//! one device and why, provisions all others over real TLS connections, by HTTPS, by MQTT, and by MQTT in
+//! WebSockets, shows what a stranger learns and what an operator learns of the stranger, and where the
+//! devices went. Ends with status 0 only if every device has a hub.
 //!
 //! Corners it cuts: records are in memory, hubs are fakes, and the devices live in this process.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]
@@ -23,19 +23,21 @@ use std::time::{Duration, Instant};
 
 use dps_core::Provisioner;
 use dps_core::admin::Admin;
+use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::event::Recent;
 use dps_core::id::IdScope;
 use dps_core::store::{BoxError, Store};
 use dps_core::tenant::OneStore;
 use dps_core::time::SystemClock;
-use dps_examples::device::{Answer, Device, Service};
+use dps_examples::device::{Answer, Device, Service, Transport};
 use dps_examples::server::Server;
 use dps_store_memory::MemoryStore;
 use dps_testkit::certs::Ca;
 use dps_testkit::hubs::FakeHubs;
 use dps_transport::{FailureLimit, ServerTls, Tasks, TlsProvider};
 use dps_transport_http::Http;
+use dps_transport_mqtt::Mqtt;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -43,6 +45,13 @@ const SCOPE: &str = "0ne00000001";
 
 /// How many devices register at a time.
 const AT_A_TIME: usize = 32;
+
+/// What devices speak, in turn.
+const TRANSPORTS: [(Transport, &str); 3] = [
+    (Transport::Https, "HTTPS"),
+    (Transport::Mqtt, "MQTT"),
+    (Transport::MqttOverWebSockets, "MQTT in WebSockets"),
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, BoxError> {
@@ -60,19 +69,18 @@ async fn main() -> Result<ExitCode, BoxError> {
     let own = root.server(&["localhost"])?;
     let chain = own.chain_der().to_vec();
     let tls = ServerTls::from_der(&TlsProvider::aws_lc(), chain, own.key_der())?;
-    let http = Arc::new(Http::new(Arc::new(limited)));
-    let server = Server::start(http, tls, ([127, 0, 0, 1], 0).into(), Tasks::new())?;
-    let here = Service::new(
-        server.address(),
-        "localhost",
-        root.certificate_der().clone(),
-        SCOPE,
-    )?;
+    let api: Arc<dyn DeviceApi> = Arc::new(limited);
+    let mqtt = Mqtt::new(Arc::clone(&api));
+    let http = Http::new(api).websocket("mqtt", Arc::new(mqtt.clone().over_websockets()));
+    let (mut server, anywhere) = (Server::new(tls, Tasks::new()), ([127, 0, 0, 1], 0).into());
+    let https = server.bind(Arc::new(http), &["http/1.1"], anywhere)?;
+    let mqtts = server.bind(Arc::new(mqtt), &[], anywhere)?;
+    server.start()?;
+    let certificate = root.certificate_der().clone();
+    let here = Service::new(https, "localhost", certificate, SCOPE)?.with_mqtts(mqtts);
 
-    println!(
-        "A provisioning service on https://{}, ID scope {SCOPE}",
-        server.address()
-    );
+    println!("A provisioning service, ID scope {SCOPE}");
+    println!("  listens   https://{https}, with MQTT in WebSockets; mqtts://{mqtts}");
     println!("  hubs      west and east with weight 1, north with weight 2");
     println!("  devices   press-1 with a certificate, kiosk-1 with a key");
     println!("  groups    robots with certificates of their line, sensors with derived keys\n");
@@ -87,6 +95,10 @@ async fn main() -> Result<ExitCode, BoxError> {
         "{} more devices, each with a TLS connection of its own",
         others.len()
     );
+    for (nth, (_, name)) in TRANSPORTS.iter().enumerate() {
+        let count = others.iter().skip(nth).step_by(TRANSPORTS.len()).count();
+        println!("  {count:>3} over {name}");
+    }
     let begun = Instant::now();
     outcomes.extend(provision(&here, others).await);
     println!("  done in {:.1} s\n", begun.elapsed().as_secs_f64());
@@ -123,12 +135,10 @@ async fn provision(service: &Service, devices: &[Device]) -> Vec<Outcome> {
     if let Ok(style) = ProgressStyle::with_template("  {wide_bar} {pos} of {len}, {per_sec}") {
         bar.set_style(style);
     }
-    let mut under_way = stream::iter(devices)
-        .map(|device| async {
-            (
-                device.registration.clone(),
-                service.register(device, None).await,
-            )
+    let mut under_way = stream::iter(devices.iter().zip(TRANSPORTS.iter().cycle()))
+        .map(|(device, (transport, _))| async {
+            let outcome = service.register_over(*transport, device, None).await;
+            (device.registration.clone(), outcome)
         })
         .buffer_unordered(AT_A_TIME);
     let mut outcomes = Vec::new();

@@ -1,7 +1,7 @@
 //! The assembled service for anybody's devices: `serve CONFIG.toml`.
 //!
 //! Shows how the crates become a server: a store, hubs, the service, a limit of failed attempts in
-//! front of it, HTTPS before that, and a drain at the end.
+//! front of it, HTTPS and MQTT before that, and a drain at the end.
 //!
 //! ```text
 //! cargo run --release --example serve -- CONFIG.toml
@@ -15,6 +15,8 @@
 mod demo_policy;
 mod signals;
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 use dps_core::Provisioner;
 use dps_core::admin::Admin;
+use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::id::IdScope;
 use dps_core::store::{BoxError, Store};
@@ -34,6 +37,7 @@ use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
 use dps_transport::{FailureLimit, Logging, Tasks};
 use dps_transport_http::Http;
+use dps_transport_mqtt::Mqtt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -66,7 +70,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
   certificate = "server.pem"        PEM: the server's own first, then its issuers
   private_key = "server.key"        PEM
   [listen]
-  https = "127.0.0.1:443"           port 0 takes a free one
+  https = "127.0.0.1:443"           also MQTT over WebSockets; port 0 takes a free one
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
   service_host = "one.example.net"
@@ -75,6 +79,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
 
 What may be left out, with its default; the first at the top, the others where they are named:
 
+  mqtts = "127.0.0.1:8883"          [listen]: MQTT; not spoken there unless said
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
@@ -94,7 +99,7 @@ async fn main() -> ExitCode {
         .ok()
         .and_then(|text| text.parse::<Targets>().ok());
     let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     tracing_subscriber::registry()
         .with(lines)
         .with(filter)
@@ -130,18 +135,31 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .events(Arc::new(Logging))
         .build()?;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
-    let http = Http::new(Arc::new(limited)).with_grace(config.grace);
-    let server = Server::start(
-        Arc::new(http),
-        config.tls.clone(),
-        config.https,
-        Tasks::new(),
-    )
-    .map_err(|error| {
-        let what = format!("{}: {error}", config.https);
-        Complaint::new(&arguments.config, "listen.https", what)
-    })?;
-    println!("https listening on {}", server.address());
+    let api: Arc<dyn DeviceApi> = Arc::new(limited);
+    let mqtt = Mqtt::new(Arc::clone(&api)).with_grace(config.grace);
+    let websockets = Arc::new(mqtt.clone().over_websockets());
+    let http = Http::new(api)
+        .with_grace(config.grace)
+        .websocket("mqtt", websockets);
+
+    let mut server = Server::new(config.tls.clone(), Tasks::new());
+    let refused = |key: &'static str, address: SocketAddr| {
+        let file = arguments.config.as_path();
+        move |error: io::Error| Complaint::new(file, key, format!("{address}: {error}"))
+    };
+    let https = server
+        .bind(Arc::new(http), &["http/1.1"], config.https)
+        .map_err(refused("listen.https", config.https))?;
+    let mut mqtts = None;
+    if let Some(address) = config.mqtts {
+        let bound = server.bind(Arc::new(mqtt), &[], address);
+        mqtts = Some(bound.map_err(refused("listen.mqtts", address))?);
+    }
+    server.start()?;
+    println!("https listening on {https}");
+    if let Some(mqtts) = mqtts {
+        println!("mqtts listening on {mqtts}");
+    }
 
     let scopes: Vec<_> = config
         .instances

@@ -1,4 +1,5 @@
-//! A simulated device: the HTTPS side of the device API, as small as it can honestly be.
+//! A simulated device: the HTTPS side of the device API, as small as it can honestly be. The MQTT side
+//! is in `mqtt.rs` beside it.
 //!
 //! It opens one connection, registers, asks after the operation while it is told to, and closes. It
 //! keeps no assignment and retries nothing: a real device does both.
@@ -24,12 +25,13 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What nearly all device SDKs send.
-const API_VERSION: &str = "2019-03-31";
+pub(crate) const API_VERSION: &str = "2019-03-31";
 
 /// How often a device asks after an operation before it gives up.
-const MOST_POLLS: u32 = 20;
+pub(crate) const MOST_POLLS: u32 = 20;
 
 /// Who a device is, and how it proves it.
 #[derive(Debug)]
@@ -78,16 +80,28 @@ impl Device {
 /// The service as a device knows it.
 #[derive(Clone, Debug)]
 pub struct Service {
-    address: SocketAddr,
-    host: ServerName<'static>,
-    scope: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) host: ServerName<'static>,
+    pub(crate) scope: String,
+    mqtts: Option<SocketAddr>,
     roots: Arc<RootCertStore>,
+}
+
+/// What a device speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP over TLS.
+    Https,
+    /// MQTT over TLS.
+    Mqtt,
+    /// MQTT in WebSockets, at the port of HTTPS.
+    MqttOverWebSockets,
 }
 
 /// What a device was told in the end.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// HTTP status of the last answer.
+    /// HTTP status of the last answer; over MQTT the status in its topic.
     pub status: u16,
     /// Body of the last answer.
     pub body: Value,
@@ -127,11 +141,39 @@ impl Service {
             address,
             host: ServerName::try_from(host.to_owned())?,
             scope: scope.to_owned(),
+            mqtts: None,
             roots: Arc::new(roots),
         })
     }
 
+    /// Says where it speaks MQTT.
+    #[must_use]
+    pub fn with_mqtts(mut self, address: SocketAddr) -> Self {
+        self.mqtts = Some(address);
+        self
+    }
+
     /// Registers `device` over a connection of its own, and waits for the outcome.
+    ///
+    /// # Errors
+    /// No complete answer came, or the service does not speak `transport`. A refusal is an [`Answer`].
+    pub async fn register_over(
+        &self,
+        transport: Transport,
+        device: &Device,
+        payload: Option<&Value>,
+    ) -> Result<Answer, BoxError> {
+        match transport {
+            Transport::Https => self.register(device, payload).await,
+            Transport::Mqtt => {
+                let mqtts = self.mqtts.ok_or("it is not known where MQTT is spoken")?;
+                self.register_by_mqtt(Some(mqtts), device, payload).await
+            }
+            Transport::MqttOverWebSockets => self.register_by_mqtt(None, device, payload).await,
+        }
+    }
+
+    /// Registers `device` over HTTPS.
     ///
     /// # Errors
     /// No complete answer came. A refusal is an [`Answer`].
@@ -173,6 +215,17 @@ impl Service {
     }
 
     async fn connect(&self, proof: Option<&Proof>) -> Result<SendRequest<Full<Bytes>>, BoxError> {
+        let stream = self.dial(self.address, proof).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    pub(crate) async fn dial(
+        &self,
+        address: SocketAddr,
+        proof: Option<&Proof>,
+    ) -> Result<TlsStream<TcpStream>, BoxError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -183,13 +236,10 @@ impl Service {
             }
             Some(Proof::Key(_)) | None => config.with_no_client_auth(),
         };
-        let socket = TcpStream::connect(self.address).await?;
+        let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         let connector = TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(self.host.clone(), socket).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(sender)
+        Ok(connector.connect(self.host.clone(), socket).await?)
     }
 
     fn request(

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod device;
+mod mqtt;
 pub mod server;
 
 /// Compiles the programs in the README.

@@ -18,6 +18,7 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
     let config = Folder::new().load().unwrap();
     assert_eq!(config.notes, []);
     assert_eq!(config.grace.as_millis(), 250);
+    assert_eq!(config.mqtts, None);
     let [one] = config.instances.as_slice() else {
         panic!("one instance")
     };
@@ -32,6 +33,24 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
     );
     assert_eq!((north.weight, north.in_policy), (3, false));
     assert!(one.instance.certificates[0].verified);
+}
+
+#[test]
+fn mqtt_listens_where_it_is_told_to_and_not_where_https_does() {
+    let folder = Folder::new();
+    let listen = "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"";
+    let sound = SOUND.replace("https = \"127.0.0.1:0\"", listen);
+    folder.write("serve.toml", &sound);
+    let config = folder.load().unwrap();
+    assert_eq!(config.mqtts, Some(([127, 0, 0, 1], 8883).into()));
+    folder.write("serve.toml", &sound.replace(":8883", ":443"));
+    assert_eq!(
+        folder.complaint(),
+        "serve.toml: listen.mqtts: listen.https is there already"
+    );
+    folder.write("serve.toml", &sound.replace(":8883", ""));
+    let complaint = folder.complaint();
+    assert!(complaint.contains("mqtts = \"127.0.0.1\""), "{complaint}");
 }
 
 #[test]

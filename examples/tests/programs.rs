@@ -28,6 +28,9 @@ fn quickstart_ends_with_all_devices_assigned_and_shows_why() {
     for said in [
         "the individual enrollment accepts the caller's certificate",
         "initialAssignment",
+        "133 over HTTPS",
+        "133 over MQTT\n",
+        "133 over MQTT in WebSockets",
         "tags {\"hall\":3}, desired {\"interval\":60}",
         "401 Unauthorized (401002)",
         "no enrollment group covers what the caller shows",

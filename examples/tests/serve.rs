@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dps_core::id::SecretBytes;
-use dps_examples::device::{Answer, Device, Service};
+use dps_examples::device::{Answer, Device, Service, Transport};
 use dps_testkit::certs::{Ca, Identity};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -33,6 +34,7 @@ fn program() -> PathBuf {
 struct Running {
     process: Child,
     address: SocketAddr,
+    mqtts: Option<SocketAddr>,
 }
 
 impl Running {
@@ -45,8 +47,8 @@ impl Running {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        let output = process.stdout.take().unwrap();
-        BufReader::new(output).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("https listening on ");
         let Some(address) = address else {
             let mut said = String::new();
@@ -58,8 +60,16 @@ impl Running {
                 .unwrap();
             panic!("{line}{said}")
         };
+        let config = fs::read_to_string(folder.config()).unwrap();
+        let mqtts = config.contains("mqtts").then(|| {
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            let address = line.trim_end().strip_prefix("mqtts listening on ");
+            address.unwrap().parse().unwrap()
+        });
         Self {
             address: address.parse().unwrap(),
+            mqtts,
             process,
         }
     }
@@ -84,7 +94,11 @@ impl Drop for Running {
 
 fn service(folder: &Folder, running: &Running) -> Service {
     let root = CertificateDer::from_pem_file(folder.config().with_file_name("root.pem")).unwrap();
-    Service::new(running.address, "localhost", root, "0ne00000001").unwrap()
+    let service = Service::new(running.address, "localhost", root, "0ne00000001").unwrap();
+    match running.mqtts {
+        Some(address) => service.with_mqtts(address),
+        None => service,
+    }
 }
 
 fn x509(slots: &str, pem: &str) -> Value {
@@ -200,6 +214,49 @@ async fn without_grace_a_registration_takes_two_exchanges_and_custom_echoes_the_
     assert_eq!(running.signal("INT").code(), Some(0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn mqtt_listens_beside_https_and_in_its_websockets() {
+    for (grace, exchanges) in [("", 1), ("grace_ms = 0", 2)] {
+        let folder = Folder::new();
+        let factory = Ca::root("Factory");
+        let line = factory.intermediate("Line");
+        folder.write("factory.pem", &factory.certificate_pem());
+        let groups = json!({
+            "enrollmentGroupId": "line", "attestation": x509("signingCertificates", &line.certificate_pem()),
+        });
+        folder.json("groups.json", &groups);
+        let listen = "[listen]\nmqtts = \"127.0.0.1:0\"";
+        let text = SOUND
+            .replace("[listen]", listen)
+            .replace("id_scope", "allocation_policy = \"custom\"\nid_scope");
+        let more = "[[instance.certificate]]\nname = \"factory\"\nfile = \"factory.pem\"\n";
+        folder.write("serve.toml", &format!("{grace}\n{text}\n{more}"));
+        let running = Running::start(&folder);
+        let service = service(&folder, &running);
+        for transport in [Transport::Mqtt, Transport::MqttOverWebSockets] {
+            let kiosk = Device::with_key("press-2", SecretBytes::new(vec![0; 32]));
+            let payload = json!({"line": 3});
+            let answer = service.register_over(transport, &kiosk, Some(&payload));
+            let answer = answer.await.unwrap();
+            assigned(&answer, "press-2");
+            assert_eq!((answer.status, answer.exchanges), (200, exchanges));
+            let echo = &answer.body["registrationState"]["payload"];
+            assert_eq!(echo, &json!({"echo": {"line": 3}}));
+
+            let robot = Device::with_certificate("robot-4", line.device("robot-4"));
+            let answer = service.register_over(transport, &robot, None);
+            assigned(&answer.await.unwrap(), "robot-4");
+
+            let stranger = Device::with_key("press-2", SecretBytes::new(vec![1; 32]));
+            let answer = service.register_over(transport, &stranger, None);
+            let answer = answer.await.unwrap();
+            assert_eq!((answer.status, answer.exchanges), (401, 1));
+            assert_eq!(answer.body["errorCode"], 401_002);
+        }
+        assert_eq!(running.signal("TERM").code(), Some(0));
+    }
+}
+
 #[test]
 fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
     let folder = Folder::new();
@@ -221,6 +278,14 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
     let said = String::from_utf8(run(&[]).stderr).unwrap();
     assert!(
         said.contains("serve.toml: listen.https: 192.0.2.1:0: "),
+        "{said}"
+    );
+
+    let mqtts = "[listen]\nmqtts = \"192.0.2.1:0\"";
+    folder.write("serve.toml", &SOUND.replace("[listen]", mqtts));
+    let said = String::from_utf8(run(&[]).stderr).unwrap();
+    assert!(
+        said.contains("serve.toml: listen.mqtts: 192.0.2.1:0: "),
         "{said}"
     );
 

@@ -22,6 +22,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct ListenTable {
     pub(super) https: SocketAddr,
+    pub(super) mqtts: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]

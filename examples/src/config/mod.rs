@@ -32,8 +32,10 @@ pub struct Config {
     pub tls: ServerTls,
     /// How long an answer waits for the work behind it; zero for never.
     pub grace: Duration,
-    /// Where HTTPS listens.
+    /// Where HTTPS listens, and MQTT over WebSockets with it.
     pub https: SocketAddr,
+    /// Where MQTT listens, if anywhere.
+    pub mqtts: Option<SocketAddr>,
     /// At least one.
     pub instances: Vec<ConfiguredInstance>,
     /// What is allowed and yet probably not meant.
@@ -104,10 +106,15 @@ impl Config {
         if file.instance.is_empty() {
             return Err(context.complaint("instance", "there has to be at least one"));
         }
+        let (https, mqtts) = (file.listen.https, file.listen.mqtts);
+        if mqtts == Some(https) && https.port() != 0 {
+            return Err(context.complaint("listen.mqtts", "listen.https is there already"));
+        }
         let mut config = Self {
             tls: pem::server(&context, &file.certificate, &file.private_key)?,
             grace: Duration::from_millis(grace_ms),
-            https: file.listen.https,
+            https,
+            mqtts,
             instances: Vec::new(),
             notes: Vec::new(),
         };
