@@ -13,11 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_core::error::{Reason, ServiceError};
-use dps_transport::{ByteStream, Peer, Tasks};
+use dps_transport::{ByteStream, Peer, Protocol, Tasks};
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Request};
-use dps_transport::{ByteStream, Peer, Protocol, Tasks};
-use http::Request;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -344,18 +342,18 @@ impl Service<Request<Incoming>> for Requests {
             let Served {
                 http, peer, tasks, ..
             } = &*served;
-            let mut answered = http.answer(request, peer, tasks).await;
+            let mut answered = match http.upgrade(&request) {
+                Some(upgrade) => served.upgrade(upgrade, request.body().is_end_stream()),
+                None => http.answer(request, peer, tasks).await,
+            };
+            // An answer that hands the stream over is not the last that is sent on it.
+            let last = last && served.upgraded.get().is_none();
             if last {
                 // hyper would say so too; said here, it holds for sure that hyper closes.
                 let headers = answered.answer.headers_mut();
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             served.activity.answered(&answered, last);
-            let answered = match http.upgrade(&request) {
-                Some(upgrade) => served.upgrade(upgrade, request.body().is_end_stream()),
-                None => http.answer(request, peer, tasks).await,
-            };
-            served.activity.answered(&answered);
             Ok(answered.answer)
         })
     }

@@ -46,7 +46,7 @@ pub(crate) fn hello(connect: &Connect<'_>, peer: &Peer, transport: Transport) ->
 /// means it.
 fn evidence(connect: &Connect<'_>, peer: &Peer) -> Option<Evidence> {
     let Some(password) = connect.password.filter(|password| !password.is_empty()) else {
-        let chain = peer.chain.to_vec();
+        let chain = std::sync::Arc::clone(&peer.chain);
         return (!chain.is_empty()).then_some(Evidence::X509 { chain });
     };
     let token = std::str::from_utf8(password).ok()?.to_owned();
