@@ -45,7 +45,7 @@ impl Service {
     ) -> Result<Answer, BoxError> {
         let proof = Some(&device.proof);
         let link = match mqtts {
-            Some(address) => Link::Tls(self.dial(address, proof).await?),
+            Some(address) => Link::Tls(Box::new(self.dial(address, proof).await?)),
             None => Link::WebSocket(Box::new(self.upgraded(proof).await?)),
         };
         let come = Vec::new();
@@ -109,7 +109,7 @@ fn read_answer(topic: &str, body: &[u8], exchanges: u32) -> Result<Answer, BoxEr
 
 /// What packets go over.
 enum Link {
-    Tls(TlsStream<TcpStream>),
+    Tls(Box<TlsStream<TcpStream>>),
     WebSocket(Box<WebSocketStream<TlsStream<TcpStream>>>),
 }
 
