@@ -107,7 +107,7 @@ fn certificates(bench: &Bench) -> io::Result<()> {
     let parsed = [read(leaf)?, read(intermediate)?];
     let anchors = [read(&root)?];
     let evidence = Evidence::X509 {
-        chain: chain.clone(),
+        chain: chain.clone().into(),
     };
     let slots = |certificate: &Certificate| Slots {
         primary: Some(certificate.clone()),

@@ -85,14 +85,10 @@ async fn our_own(
     devices: &Visits,
     mut held: Held,
 ) -> io::Result<Memory> {
-    let (rest_ms, rest) = if bench.quick() {
-        ("100", Duration::from_millis(400))
-    } else {
-        ("2000", Duration::from_millis(4500))
-    };
-    let ours = bench.start("ours", &[("rest_ms", rest_ms)])?;
+    let ours = bench.start("ours", &[])?;
     let label = if held.request {
-        held.rest = rest;
+        // Several times as long as it keeps the buffers of an idle connection.
+        held.rest = Duration::from_millis(600);
         let leaving = with_certificates(bench, held.count(), false, true);
         visit_all(&ours, &leaving, WANTED, held.count()).await?;
         "ours, after one request"

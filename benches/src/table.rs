@@ -111,7 +111,9 @@ pub fn memory(all: &[Memory]) {
 }
 
 fn micros(value: f64) -> String {
-    if value < 100.0 {
+    if value < 1.0 {
+        format!("{value:.3}")
+    } else if value < 100.0 {
         format!("{value:.1}")
     } else {
         format!("{value:.0}")

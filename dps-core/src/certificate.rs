@@ -1,11 +1,12 @@
 //! A certificate, parsed once.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use crate::time::Timestamp;
 
@@ -31,10 +32,12 @@ pub struct Certificate(Arc<Parsed>);
 struct Parsed {
     der: CertificateDer<'static>,
     thumbprint: [u8; 32],
-    subject: Box<[u8]>,
-    issuer: Box<[u8]>,
+    /// Where in `der` the two names are.
+    subject: Range<usize>,
+    issuer: Range<usize>,
     common_name: Option<Box<str>>,
-    subject_text: Box<str>,
+    /// Written when somebody asks: only what is enrolled is ever shown.
+    subject_text: OnceLock<Arc<str>>,
     not_before: Timestamp,
     not_after: Timestamp,
     authority: Option<Authority>,
@@ -54,6 +57,19 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`] if it is too large or not a certificate.
     pub fn parse(der: &CertificateDer<'_>) -> Result<Self, CertificateError> {
+        Self::parse_hashed(der, Self::hash(der))
+    }
+
+    /// SHA-256 over the bytes of a certificate.
+    pub(crate) fn hash(der: &CertificateDer<'_>) -> [u8; 32] {
+        Sha256::digest(der).into()
+    }
+
+    /// As [`Certificate::parse`], where the hash is known already.
+    pub(crate) fn parse_hashed(
+        der: &CertificateDer<'_>,
+        thumbprint: [u8; 32],
+    ) -> Result<Self, CertificateError> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(CertificateError::TooLarge);
         }
@@ -76,11 +92,11 @@ impl Certificate {
         };
         let moment = |seconds: i64| Timestamp(u64::try_from(seconds).unwrap_or(0) * 1000);
         Ok(Self(Arc::new(Parsed {
-            thumbprint: Sha256::digest(der).into(),
-            subject: parsed.subject().as_raw().into(),
-            issuer: parsed.issuer().as_raw().into(),
+            thumbprint,
+            subject: place(der, parsed.subject().as_raw()),
+            issuer: place(der, parsed.issuer().as_raw()),
             common_name,
-            subject_text: parsed.subject().to_string().into(),
+            subject_text: OnceLock::new(),
             not_before: moment(parsed.validity().not_before.timestamp()),
             not_after: moment(parsed.validity().not_after.timestamp()),
             authority,
@@ -104,19 +120,22 @@ impl Certificate {
     /// The subject's distinguished name in DER.
     #[must_use]
     pub fn subject(&self) -> &[u8] {
-        &self.0.subject
+        self.0.der.get(self.0.subject.clone()).unwrap_or_default()
     }
 
     /// The issuer's distinguished name in DER.
     #[must_use]
     pub fn issuer(&self) -> &[u8] {
-        &self.0.issuer
+        self.0.der.get(self.0.issuer.clone()).unwrap_or_default()
     }
 
     /// The subject for people, such as `CN=press-1, O=Example`.
     #[must_use]
-    pub fn subject_text(&self) -> &str {
-        &self.0.subject_text
+    pub fn subject_text(&self) -> &Arc<str> {
+        self.0.subject_text.get_or_init(|| {
+            let name = X509Name::from_der(self.subject());
+            name.map_or_else(|_| Arc::from(""), |(_, name)| name.to_string().into())
+        })
     }
 
     /// The subject's common name; `None` if there is none or more than one.
@@ -152,7 +171,7 @@ impl Certificate {
     /// Whether subject and issuer are the same name.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.0.subject == self.0.issuer
+        self.subject() == self.issuer()
     }
 
     /// Whether it limits the names of what is issued below it, or says so unreadably.
@@ -160,6 +179,12 @@ impl Certificate {
     pub(crate) fn constrains_names(&self) -> bool {
         self.0.constrains_names
     }
+}
+
+/// Where `part` lies in `whole`, of which it is a slice.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start + part.len()
 }
 
 impl PartialEq for Certificate {
@@ -170,7 +195,7 @@ impl PartialEq for Certificate {
 impl Eq for Certificate {}
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Certificate({})", self.0.subject_text)
+        write!(f, "Certificate({})", self.subject_text())
     }
 }
 

@@ -3,6 +3,8 @@
 //! An individual enrollment, if there is one, is the only candidate, disabled or not, whatever the
 //! caller shows: that is how one member of a group is blocked. This file is about the groups.
 
+use std::sync::Arc;
+
 use crate::attest::{Evidence, x509};
 use crate::certificate::Certificate;
 use crate::snapshot::{Group, Snapshot};
@@ -61,15 +63,19 @@ fn by_chain<'s>(
         return Vec::new();
     };
     let named: Vec<_> = snapshot.groups_of_subject(last.issuer()).collect();
-    note(&named, "the issuer that the chain leaves out", trace);
+    note(
+        &named,
+        &"the issuer that the chain leaves out".into(),
+        trace,
+    );
     named
 }
 
-fn note(named: &[&Group], certificate: &str, trace: &mut Trace) {
+fn note(named: &[&Group], certificate: &Arc<str>, trace: &mut Trace) {
     for group in named.iter().take(4) {
         trace.push(Step::GroupNamed {
-            group: std::sync::Arc::clone(group.id.folded()),
-            certificate: certificate.into(),
+            group: Arc::clone(group.id.folded()),
+            certificate: Arc::clone(certificate),
         });
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Snapshot {
     pub(crate) anchors: Vec<Certificate>,
     groups: Vec<Group>,
     by_thumbprint: BTreeMap<[u8; 32], Vec<usize>>,
+    known: BTreeMap<[u8; 32], Certificate>,
     by_subject: BTreeMap<Box<[u8]>, Vec<usize>>,
     symmetric: Vec<usize>,
 }
@@ -73,6 +74,7 @@ impl Snapshot {
         let anchors = verified.map(|entry| entry.certificate.clone()).collect();
         let mut groups = Vec::new();
         let mut by_thumbprint: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut known: BTreeMap<_, _> = instance.certificates.iter().map(by_hash).collect();
         let mut by_subject: BTreeMap<Box<[u8]>, Vec<_>> = BTreeMap::new();
         let mut symmetric = Vec::new();
         for mut entry in entries {
@@ -85,6 +87,7 @@ impl Snapshot {
                 Attestation::SymmetricKey { .. } => symmetric.push(nth),
                 Attestation::X509(X509Attestation::Signing(slots)) => {
                     for certificate in slots.iter() {
+                        known.insert(*certificate.thumbprint(), certificate.clone());
                         let named = by_thumbprint.entry(*certificate.thumbprint()).or_default();
                         if named.last() != Some(&nth) {
                             named.push(nth);
@@ -119,6 +122,7 @@ impl Snapshot {
             anchors,
             groups,
             by_thumbprint,
+            known,
             by_subject,
             symmetric,
         }
@@ -144,11 +148,21 @@ impl Snapshot {
         named.iter().filter_map(|nth| self.groups.get(*nth))
     }
 
+    /// A certificate of the configuration, by its SHA-256: devices send theirs along, and it need
+    /// not be read again.
+    pub(crate) fn known(&self, thumbprint: &[u8; 32]) -> Option<&Certificate> {
+        self.known.get(thumbprint)
+    }
+
     /// Groups with a certificate of this subject.
     pub(crate) fn groups_of_subject(&self, subject: &[u8]) -> impl Iterator<Item = &Group> {
         let named = self.by_subject.get(subject).map_or(&[][..], Vec::as_slice);
         named.iter().filter_map(|nth| self.groups.get(*nth))
     }
+}
+
+fn by_hash(entry: &CaCertificate) -> ([u8; 32], Certificate) {
+    (*entry.certificate.thumbprint(), entry.certificate.clone())
 }
 
 /// Puts certificates in the place of their names. A name that leads nowhere leaves its slot empty;

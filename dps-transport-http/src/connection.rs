@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dps_core::error::{Reason, ServiceError};
 use dps_transport::{ByteStream, Peer, Protocol, Tasks};
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -225,7 +226,7 @@ impl Look {
         let since = self.unsent.take();
         match phase {
             Phase::Idle if quiet => Verdict::Park,
-            Phase::Answered | Phase::Ending => {
+            Phase::Answered | Phase::Ending | Phase::Last => {
                 let since = since.filter(|_| quiet).unwrap_or(now);
                 self.unsent = Some(since);
                 if now.duration_since(since) < limits.timeouts.request {
@@ -250,6 +251,8 @@ enum Phase {
     /// The answer is made to a request that was not read to its end: hyper closes when it is sent, and
     /// nothing that follows may be taken for a request.
     Ending = 3,
+    /// As `Answered`, but hyper shuts the connection down as soon as it has flushed the answer.
+    Last = 4,
 }
 
 /// What a connection is doing, as seen from above hyper and from below it.
@@ -270,11 +273,11 @@ impl Activity {
         self.0.requests.fetch_add(1, Relaxed);
     }
 
-    fn answered(&self, answered: &Answered) {
-        let phase = if answered.whole {
-            Phase::Answered
-        } else {
-            Phase::Ending
+    fn answered(&self, answered: &Answered, last: bool) {
+        let phase = match (answered.whole, last) {
+            (true, false) => Phase::Answered,
+            (true, true) => Phase::Last,
+            (false, _) => Phase::Ending,
         };
         self.0.phase.store(phase as u8, Relaxed);
         if answered.proven {
@@ -289,12 +292,18 @@ impl Activity {
         }
     }
 
+    /// A shutdown follows at once on the next flush, and will send what is to be flushed.
+    pub(crate) fn is_last(&self) -> bool {
+        self.phase() == Phase::Last
+    }
+
     fn phase(&self) -> Phase {
         match self.0.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Busy,
             2 => Phase::Answered,
-            _ => Phase::Ending,
+            3 => Phase::Ending,
+            _ => Phase::Last,
         }
     }
 
@@ -328,18 +337,30 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let served = Arc::clone(&self.0);
         served.activity.asked();
+        let last = asks_to_close(request.headers());
         Box::pin(async move {
             let Served {
                 http, peer, tasks, ..
             } = &*served;
-            let answered = match http.upgrade(&request) {
+            let mut answered = match http.upgrade(&request) {
                 Some(upgrade) => served.upgrade(upgrade, request.body().is_end_stream()),
                 None => http.answer(request, peer, tasks).await,
             };
-            served.activity.answered(&answered);
+            if last {
+                // hyper would say so too; said here, it holds for sure that hyper closes.
+                let headers = answered.answer.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            served.activity.answered(&answered, last);
             Ok(answered.answer)
         })
     }
+}
+
+/// Whether hyper will close when this is answered.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let close = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    headers.get(CONNECTION).is_some_and(close)
 }
 
 impl Served {

@@ -1,5 +1,7 @@
 //! What a request shows for itself.
 
+use std::sync::Arc;
+
 use dps_core::attest::Evidence;
 use dps_transport::Peer;
 use http::HeaderMap;
@@ -12,7 +14,7 @@ const SCHEME: &str = "SharedAccessSignature ";
 pub(crate) fn evidence(headers: &HeaderMap, peer: &Peer) -> Option<Evidence> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = given.next() else {
-        let chain = peer.chain.to_vec();
+        let chain = Arc::clone(&peer.chain);
         return (!chain.is_empty()).then_some(Evidence::X509 { chain });
     };
     let token = value.to_str().ok().filter(|_| given.next().is_none())?;

@@ -63,7 +63,13 @@ impl AsyncWrite for Resumed {
     }
 
     /// hyper flushes what is below it only when it has nothing left to write itself.
+    ///
+    /// The last answer is left to the shutdown, which hyper calls in the same turn: so that the
+    /// answer and the end of the connection go out together.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_last() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         self.activity.flushed();
         Poll::Ready(Ok(()))

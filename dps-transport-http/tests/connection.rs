@@ -9,8 +9,9 @@ use common::*;
 use dps_core::api::{DeviceResponse, Reply, Work};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::registration::Phase;
+use dps_transport::{Protocol, Tasks};
 use dps_transport_http::{Http, Limits};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, sleep, timeout};
 
 fn assigning_all() -> Http {
@@ -32,6 +33,42 @@ async fn an_answer_has_a_length_a_date_and_a_reason_and_leaves_the_connection_op
         }
     }
     assert!(!wire.served.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_to_close_is_told_so_once_and_is_answered_before_the_end() {
+    for close in ["close", "Close"] {
+        let mut wire = Wire::to(&assigning_all());
+        let put = raw("PUT", REGISTER, "{}");
+        let put = put.replacen("\r\n", &format!("\r\nconnection: {close}\r\n"), 1);
+        let told = wire.ask(&put).await;
+        assert_eq!(told.status, 202);
+        let said: Vec<_> = told.headers.get_all("connection").iter().collect();
+        assert_eq!(said, ["close"]);
+        assert!(wire.rest().await.is_empty());
+        wire.served.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_leave_a_stream_that_keeps_what_is_not_flushed() {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let (http, tasks) = (assigning_all(), Tasks::new());
+    let connection = tasks.clone();
+    let served = tokio::spawn(async move {
+        let far = BufWriter::new(far);
+        http.serve(Box::new(far), peer(), connection).await;
+    });
+    let mut wire = Wire {
+        io: near,
+        served,
+        tasks,
+    };
+    let put = raw("PUT", REGISTER, "{}");
+    assert_eq!(wire.ask(&put).await.status, 202);
+    let last = put.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    assert_eq!(wire.ask(&last).await.status, 202);
+    assert!(wire.rest().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,7 @@ mod logging;
 mod peer;
 mod prefix;
 mod protocol;
+mod secured;
 mod tasks;
 mod tls;
 

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::limits::{Gate, Permit};
+use crate::secured::Secured;
 use crate::{ByteStream, Limits, Peer, Protocol, ServerTls, Tasks};
 
 /// How many finished TCP handshakes the kernel keeps for us; it may cap this (on Linux at
@@ -144,7 +145,7 @@ impl Listener {
         match shaken {
             Ok(Ok(stream)) => {
                 let peer = peer_of(&stream, address);
-                Some((Box::new(stream), peer))
+                Some((Box::new(Secured::new(stream)), peer))
             }
             Ok(Err(error)) => {
                 tracing::debug!(%address, %error, "the handshake failed");

@@ -23,7 +23,10 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// * `tasks`: outlives the connection. The implementation ends soon after
     ///   [`Tasks::draining`] resolves: requests in flight are answered, new ones are not taken.
     ///
-    /// The implementation shuts `io` down when it is done: dropping it sends no `close_notify`.
+    /// What is written may wait in `io` until it is flushed, shut down or read from: an implementation
+    /// flushes before it waits for anything else. It shuts `io` down when it is done, and drops it
+    /// then: dropping alone sends no `close_notify`, and the peer's system hears of the end when `io`
+    /// is dropped.
     ///
     /// The future is dropped where it stands when the drain's time is up.
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks);

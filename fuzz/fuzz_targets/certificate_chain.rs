@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     else {
         return;
     };
-    let evidence = Evidence::X509 { chain: Vec::new() };
+    let evidence = Evidence::X509 { chain: [].into() };
     let slots = Slots {
         primary: Some(ROOT.clone()),
         secondary: None,

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use dps_core::crypto::AWS_LC;
 use dps_core::id::ApiVersion;
@@ -12,7 +11,7 @@ use dps_core::store::Store;
 use dps_core::time::SystemClock;
 use dps_store_memory::MemoryStore;
 use dps_transport::{FailureLimit, Listener, ServerTls, Tasks, TlsProvider, bind};
-use dps_transport_http::{Http, Limits};
+use dps_transport_http::Http;
 
 use super::{Setup, on_one_core};
 use crate::pki::PkiFiles;
@@ -26,8 +25,7 @@ use crate::world;
 /// transport's own limits. A client certificate is always asked for, never required.
 ///
 /// Options: `enrollments` (so many individual enrollments, 0), `known` (so many of them, scattered
-/// over all, have registered before, 0), `rest_ms` (after how long an idle connection gives its
-/// buffers back, in milliseconds; the transport's default).
+/// over all, have registered before, 0).
 ///
 /// # Errors
 /// When the server cannot listen.
@@ -45,10 +43,7 @@ pub fn serve(setup: &Setup) -> io::Result<()> {
             world::register(&service, world::hello(n), &ApiVersion::usual()).await;
         }
         let limited = FailureLimit::new(Arc::new(service), Arc::new(SystemClock), AWS_LC.random);
-        let mut limits = Limits::default();
-        let usual = u64::try_from(limits.rest.as_millis()).unwrap_or(u64::MAX);
-        limits.rest = Duration::from_millis(setup.option("rest_ms", usual));
-        let http = Http::new(Arc::new(limited)).with_limits(limits);
+        let http = Http::new(Arc::new(limited));
         let (chain, key) = (
             std::fs::read(files.server_chain())?,
             std::fs::read(files.server_key())?,

@@ -5,6 +5,7 @@ mod symmetric;
 pub(crate) mod x509;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 
@@ -26,7 +27,7 @@ pub enum Evidence {
     /// key, and nothing else.
     X509 {
         /// 1 to [`MAX_CHAIN`] certificates.
-        chain: Vec<CertificateDer<'static>>,
+        chain: Arc<[CertificateDer<'static>]>,
     },
     /// A shared access signature.
     Sas {

@@ -45,12 +45,14 @@ enum Judged {
 impl Parts {
     pub(super) async fn authenticate(&self, hello: &DeviceHello) -> Authentication {
         let now = self.clock.now();
-        let Ok(random) = self.crypto.random::<16>() else {
+        // Drawn at once, because each draw costs as much as a whole HMAC.
+        let Ok(random) = self.crypto.random::<40>() else {
             return Authentication::Denied(ServiceError::new(Reason::Internal));
         };
-        let tracking = TrackingId::from_random(random);
+        let tracking = TrackingId::from_random(std::array::from_fn(|n| random[n]));
+        let fresh = std::array::from_fn(|n| random[16 + n]);
         let mut trace = Trace::default();
-        match self.identify(hello, now, tracking, &mut trace).await {
+        match self.identify(hello, now, tracking, fresh, &mut trace).await {
             Ok(Some(authentication)) => authentication,
             Ok(None) => {
                 // One answer for every cause: nobody learns what is enrolled.
@@ -79,20 +81,12 @@ impl Parts {
         hello: &DeviceHello,
         now: Timestamp,
         tracking: TrackingId,
+        fresh: [u8; 24],
         trace: &mut Trace,
     ) -> Result<Option<Authentication>, ServiceError> {
         let Some(evidence) = &hello.evidence else {
             trace.push(Step::NoEvidence);
             return Ok(None);
-        };
-        let chain = match parse_chain(evidence) {
-            Ok(chain) => chain,
-            Err(because) => {
-                trace.push(Step::BadChain {
-                    because: because.into(),
-                });
-                return Ok(None);
-            }
         };
         let resolved = self.tenants.resolve(TenantName::Scope(&hello.scope)).await;
         let tenant = resolved
@@ -122,6 +116,15 @@ impl Parts {
             return Ok(None);
         };
 
+        let chain = match parse_chain(evidence, &snapshot) {
+            Ok(chain) => chain,
+            Err(because) => {
+                trace.push(Step::BadChain {
+                    because: because.into(),
+                });
+                return Ok(None);
+            }
+        };
         let candidates = candidates(&snapshot, stored, evidence, &chain, trace).map_err(broken)?;
         let judge = Judge {
             parts: self,
@@ -181,6 +184,7 @@ impl Parts {
             keys,
             at: now,
             used: AtomicBool::new(false),
+            fresh,
             trace: Arc::new(std::mem::take(trace)),
             tracking,
         }));
@@ -303,14 +307,21 @@ fn candidates(
     Ok(groups.map(candidate).collect())
 }
 
-fn parse_chain(evidence: &Evidence) -> Result<Vec<Certificate>, &'static str> {
+fn parse_chain(evidence: &Evidence, snapshot: &Snapshot) -> Result<Vec<Certificate>, &'static str> {
     let Evidence::X509 { chain } = evidence else {
         return Ok(Vec::new());
     };
     if chain.is_empty() || chain.len() > MAX_CHAIN {
         return Err("it is empty or longer than eight certificates");
     }
-    let parsed: Result<Vec<_>, _> = chain.iter().map(Certificate::parse).collect();
+    let read = |der| {
+        let thumbprint = Certificate::hash(der);
+        match snapshot.known(&thumbprint) {
+            Some(known) => Ok(known.clone()),
+            None => Certificate::parse_hashed(der, thumbprint),
+        }
+    };
+    let parsed: Result<Vec<_>, _> = chain.iter().map(read).collect();
     parsed.map_err(|_| "one of its certificates cannot be read")
 }
 

@@ -1,7 +1,7 @@
 //! A proven caller, and what its requests are decided from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Parts, broken, device_reads, entry};
@@ -30,8 +30,10 @@ pub(crate) struct Proven {
     pub(super) view: View,
     /// When `view` was read.
     pub(super) at: Timestamp,
-    /// Whether `view` has served a call. Each call may change the records.
+    /// Whether `view` and `fresh` have served a call. Each call may change the records.
     pub(super) used: AtomicBool,
+    /// Random bytes for the id of an operation that the first call may begin.
+    pub(super) fresh: [u8; 24],
     pub(super) trace: Arc<Trace>,
     pub(super) tracking: TrackingId,
     pub(super) asked: [u8; 32],
@@ -65,6 +67,8 @@ pub(super) struct Caller<'a> {
     pub(super) parts: &'a Arc<Parts>,
     pub(super) session: &'a Session,
     pub(super) proven: &'a Proven,
+    /// Whether this is the first call of the session.
+    pub(super) first: bool,
     pub(super) now: Timestamp,
 }
 
@@ -72,11 +76,20 @@ impl Caller<'_> {
     /// What the session has just read, for its first call; what is there now for any other, and if
     /// that was a while ago.
     pub(super) async fn view(&self) -> Result<View, ServiceError> {
-        let first = !self.proven.used.swap(true, Ordering::Relaxed);
-        if first && self.now.since(self.proven.at) <= FRESH {
+        if self.first && self.now.since(self.proven.at) <= FRESH {
             return Ok(self.proven.view.clone());
         }
         Ok(self.look(None).await?.0)
+    }
+
+    /// An id for an operation that begins now.
+    pub(super) fn fresh_operation(&self) -> Result<OperationId, ServiceError> {
+        let random = match self.first {
+            true => Ok(self.proven.fresh),
+            false => self.parts.crypto.random(),
+        };
+        let random = random.map_err(|_| self.error(Reason::Internal))?;
+        Ok(OperationId::from_random(random))
     }
 
     /// Reads what is there now, and one more record if asked.
@@ -162,7 +175,7 @@ impl Caller<'_> {
         ServiceError::new(Reason::Unauthorized).with_tracking(self.proven.tracking)
     }
 
-    pub(super) fn not_found(&self, reason: Reason) -> ServiceError {
+    pub(super) fn error(&self, reason: Reason) -> ServiceError {
         ServiceError::new(reason).with_tracking(self.proven.tracking)
     }
 

@@ -13,6 +13,7 @@ mod sweep;
 mod work;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ impl DeviceApi for Provisioner {
             parts: &self.parts,
             session,
             proven,
+            first: !proven.used.swap(true, Ordering::Relaxed),
             now,
         };
         let allowed = match (&proven.only, &request) {

@@ -21,7 +21,7 @@ impl Caller<'_> {
                 begun.id == *operation && goes_on
             });
             let Some((version, record)) = found else {
-                return Err(self.not_found(Reason::OperationNotFound));
+                return Err(self.error(Reason::OperationNotFound));
             };
             match self.answer(&view, version, record).await {
                 Err(StoreError::Conflict { .. }) => view = self.look(None).await?.0,
@@ -29,15 +29,14 @@ impl Caller<'_> {
             }
         }
         Err(self
-            .not_found(Reason::Unavailable)
+            .error(Reason::Unavailable)
             .with_retry_after(UNAVAILABLE_RETRY))
     }
 
     pub(super) async fn lookup(&self) -> Result<Reply, ServiceError> {
         let view = self.view().await?;
         let found = view.registration().map_err(|e| self.broken(&e))?;
-        let (version, record) =
-            found.ok_or_else(|| self.not_found(Reason::RegistrationNotFound))?;
+        let (version, record) = found.ok_or_else(|| self.error(Reason::RegistrationNotFound))?;
         let mut state = RegistrationState::of(&record, version, self.session.registration());
         // A lookup tells where the device is; what was made for one operation stays with that.
         state.extras = crate::registration::Extras::default();

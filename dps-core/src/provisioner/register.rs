@@ -13,7 +13,7 @@ use crate::api::{DeviceResponse, Reply, Work};
 use crate::attest::SignIn;
 use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
-use crate::id::{ApiVersion, OperationId};
+use crate::id::ApiVersion;
 use crate::record::{Leaving, decode_leaving, encode_leaving, encode_registration};
 use crate::registration::{Owner, Phase, Registration};
 use crate::store::{Change, Expect, Key, StoreError, Table, Version, Write};
@@ -34,9 +34,7 @@ impl Caller<'_> {
         version: &ApiVersion,
         payload: Option<Value>,
     ) -> Result<Reply, ServiceError> {
-        let random = self.parts.crypto.random::<24>();
-        let random = random.map_err(|_| self.not_found(Reason::Internal))?;
-        let fresh = OperationId::from_random(random);
+        let fresh = self.fresh_operation()?;
         let SignIn::Known(auth) = self.session.attested().sign_in();
         let mut view = self.view().await?;
         let mut returning = None;

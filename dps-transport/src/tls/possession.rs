@@ -8,7 +8,7 @@ use rustls::{
     SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
-use webpki::RawPublicKeyEntity;
+use webpki::{EndEntityCert, RawPublicKeyEntity};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Accepts every certificate, and checks the signature of the handshake against its key.
@@ -86,7 +86,12 @@ impl ClientCertVerifier for Possession {
     }
 }
 
+/// The key of a certificate: with webpki, which is quick, or else, for what webpki does not take,
+/// with a parser that minds neither version nor extensions.
 fn public_key<'a>(leaf: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
+    if let Ok(certificate) = EndEntityCert::try_from(leaf) {
+        return Ok(certificate.subject_public_key_info());
+    }
     let (_, certificate) = X509Certificate::from_der(leaf).map_err(|_| bad_encoding())?;
     let key: &'a [u8] = certificate.tbs_certificate.subject_pki.raw;
     Ok(SubjectPublicKeyInfoDer::from(key))

@@ -87,7 +87,7 @@ impl Device {
                 token: token.clone(),
             }),
             Proof::Chain(chain) => Some(Evidence::X509 {
-                chain: chain.clone(),
+                chain: chain.clone().into(),
             }),
             Proof::Nothing => None,
         };
