@@ -62,14 +62,6 @@ enum Answer {
     Told(DeviceResponse),
 }
 
-/// What was waited for.
-enum Event {
-    Answer(Answer),
-    Bytes(io::Result<usize>),
-    Draining,
-    Late,
-}
-
 impl<'a> Connection<'a> {
     async fn run(&mut self) {
         let mut draining = pin!(self.tasks.draining());
@@ -86,25 +78,20 @@ impl<'a> Connection<'a> {
             let deadline = self.session.deadline();
             let deadline = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now));
             let wants_bytes = self.session.wants_bytes() && !leaving;
-            let event = tokio::select! {
+            tokio::select! {
                 biased;
-                answer = wait(&mut asking) => Event::Answer(answer),
-                () = &mut draining, if !leaving => Event::Draining,
-                read = read(&mut self.io, &mut self.session, self.began), if wants_bytes => {
-                    Event::Bytes(read)
-                }
-                () = sleep_until(Instant::now() + deadline) => Event::Late,
-            };
-            match event {
-                Event::Answer(answer) => {
+                answer = wait(&mut asking) => {
                     asking = None;
                     self.hear(answer);
                 }
                 // What comes now is not taken any more; what has been taken is answered.
-                Event::Draining => leaving = true,
-                Event::Bytes(Ok(1..)) => {}
-                Event::Bytes(Ok(0) | Err(_)) => return,
-                Event::Late => self.session.expire(self.now()),
+                () = &mut draining, if !leaving => leaving = true,
+                read = read(&mut self.io, &mut self.session, self.began), if wants_bytes => {
+                    if !matches!(read, Ok(1..)) {
+                        return;
+                    }
+                }
+                () = sleep_until(Instant::now() + deadline) => self.session.expire(self.now()),
             }
         }
     }

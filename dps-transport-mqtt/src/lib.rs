@@ -46,6 +46,9 @@
 //!   no packet: the connection is closed.
 
 mod driver;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod packet;
 mod query;
 mod session;

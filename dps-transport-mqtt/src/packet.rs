@@ -28,6 +28,10 @@ pub(crate) const MAX_PACKET_BYTES: usize = 4096;
 pub(crate) const MAX_TOPIC_BYTES: usize = 1024;
 
 /// How surely a message arrives.
+#[allow(
+    clippy::enum_variant_names,
+    reason = "these are the words of the standard"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum QoS {
     AtMostOnce,
@@ -73,6 +77,10 @@ pub(crate) struct Publish<'a> {
 }
 
 /// How surely a message arrives, and its number where it has one [MQTT-2.3.1-1, 2.3.1-5].
+#[allow(
+    clippy::enum_variant_names,
+    reason = "these are the words of the standard"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     AtMostOnce,

@@ -49,17 +49,21 @@ fn compare(bytes: &[u8]) -> Result<(), TestCaseError> {
             prop_assert_eq!(theirs, Some(encoded(&packet)));
         }
         Ok(None) => prop_assert!(false, "whole bytes were waited for"),
-        // The oracle passes over null characters, over bits without a meaning, and over flags that
-        // contradict each other.
-        Err(DecodeError::Text | DecodeError::Reserved | DecodeError::Flags | DecodeError::QoS) => {}
+        // The oracle passes over null characters, patterns as topics, bits without a meaning, and
+        // flags that contradict each other.
+        Err(
+            DecodeError::Text
+            | DecodeError::Topic
+            | DecodeError::Reserved
+            | DecodeError::Flags
+            | DecodeError::QoS,
+        ) => {}
         Err(error) => prop_assert_eq!(theirs, None, "{}", error),
     }
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
     #[test]
     fn another_implementation_reads_the_same(Owned(bytes) in any_packet()) {
         compare(&bytes)?;
@@ -71,7 +75,9 @@ proptest! {
         changes in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let header = 1 + bytes[1..].iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
-        prop_assume!(bytes.len() > header);
+        if bytes.len() == header {
+            return Ok(());
+        }
         for (place, byte) in changes {
             let place = header + place.index(bytes.len() - header);
             bytes[place] = byte;

@@ -1,0 +1,13 @@
+//! Devices, MQTT, and the whole service behind it.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod credentials;
+mod life;
+mod site;
