@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, Node.js with npm, openssl, perl. Says at the end what ran, what was skipped and why.
+# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl. Says at the end what ran, what was skipped and why.
 # Where CI=true, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -48,13 +48,16 @@ conformance_tools() {
   need openssl openssl
   need perl perl-base
   need unshare util-linux
-  # The devices are Node.js programs. Some releases carry a Node.js older than the SDKs accept.
+  need python3 python3
+  # Debian has the tools for virtual environments in a package of their own.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
+  # The devices are programs for Python and Node.js. Some releases carry a Node.js older than the SDKs accept.
   need node nodejs
   need npm npm
   if ! node_at_least; then
     node_from_npm
   fi
-  echo "node $(node --version), npm $(npm --version), $(openssl version)"
+  echo "node $(node --version), npm $(npm --version), $(python3 --version), $(openssl version)"
 }
 
 node_at_least() {
@@ -81,6 +84,7 @@ node_from_npm() {
 
 conformance_packages() {
   npm ci --prefix conformance
+  node conformance/lib/python.mjs
 }
 
 conformance() {

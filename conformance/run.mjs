@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { judgeAccepted, judgeRefused } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases } from './lib/matrix.mjs';
 import { settle } from './lib/network.mjs';
+import { PYTHON, makeEnvironment } from './lib/python.mjs';
 import { markdown, plain } from './lib/report.mjs';
 import { Server } from './lib/server.mjs';
 import { World } from './lib/world.mjs';
@@ -19,6 +20,7 @@ const DEVICE_MILLISECONDS = 60_000;
 // iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
 const POLL_MILLISECONDS = 200;
 
+makeEnvironment();
 const where = await settle();
 const binary = serveBinary();
 const all = cases();
@@ -65,11 +67,12 @@ async function runMode(mode) {
     keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
   });
   // Refusals come last and one after the other: they count against the address they come from.
-  let model;
+  const models = new Map();
   for (const each of on.filter(({ kind }) => kind === 'refused')) {
     const outcome = await device(each);
-    keep(each, judged(() => judgeRefused(each, outcome, model)), outcome.exchanges.length);
-    model ??= outcome.exchanges[0];
+    const by = `${each.client}/${each.transport}`;
+    keep(each, judged(() => judgeRefused(each, outcome, models.get(by))), outcome.exchanges.length);
+    if (!models.has(by)) models.set(by, outcome.exchanges[0]);
   }
   const status = await server.stop().catch((error) => error.message);
   said += server.said;
@@ -83,20 +86,22 @@ async function runMode(mode) {
 function device(each) {
   const order = {
     ...world.devices.get(each.name),
+    transport: each.transport,
     ca: world.serverAuthority.cert,
     pollMilliseconds: POLL_MILLISECONDS,
   };
+  const { program, environment } = CLIENTS[each.client];
+  const path = here(`devices/${program}`);
   // `localhost` may mean ::1 first; the server listens on 127.0.0.1.
   const tls = each.tls === 'TLSv1.2' ? ['--tls-max-v1.2'] : [];
-  const child = spawn(
-    process.execPath,
-    ['--dns-result-order=ipv4first', ...tls, here(`devices/${CLIENTS[each.client].program}`)],
-    {
-      env: { PATH: process.env.PATH, ...CLIENTS[each.client].environment?.(world.serverAuthority) },
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: DEVICE_MILLISECONDS,
-    },
-  );
+  const [command, words] = program.endsWith('.py')
+    ? [PYTHON, [path]]
+    : [process.execPath, ['--dns-result-order=ipv4first', ...tls, path]];
+  const child = spawn(command, words, {
+    env: { PATH: process.env.PATH, ...environment?.(world.serverAuthority) },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: DEVICE_MILLISECONDS,
+  });
   return new Promise((resolve) => {
     let out = '';
     let err = '';

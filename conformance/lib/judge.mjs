@@ -1,7 +1,13 @@
 // What must be true of one case. Each function returns the complaints; none means the case passed.
 
 import { isDeepStrictEqual } from 'node:util';
-import { MODES } from './matrix.mjs';
+import { CLIENTS, MODES } from './matrix.mjs';
+
+/** Longer would mean that a client waited for something that never came: their own limits are 30 s. */
+const MOST_MILLISECONDS = 15_000;
+
+/** What answers are published to. */
+const TOPIC = /^\$dps\/registrations\/res\/(?<status>\d{3})\/\?\$rid=[^&]+(&retry-after=(?<delay>\d+))?$/;
 
 /** Judges a device that must be assigned. */
 export function judgeAccepted(each, outcome) {
@@ -18,6 +24,15 @@ export function judgeAccepted(each, outcome) {
   must(state.substatus === substatus, `substatus ${state.substatus}, not ${substatus}`);
   must(isDeepStrictEqual(state.payload, payload), `payload ${JSON.stringify(state.payload)}`);
   must(exchanges.length === count, `${exchanges.length} exchanges, not ${count}: ${told(exchanges)}`);
+  if (outcome.milliseconds !== undefined) {
+    must(outcome.milliseconds < MOST_MILLISECONDS, `it took ${outcome.milliseconds} ms`);
+  }
+  const judge = each.transport === 'https' ? judgeHttp : judgeMqtt;
+  judge(each, exchanges, must);
+  return complaints;
+}
+
+function judgeHttp(each, exchanges, must) {
   for (const exchange of exchanges) {
     must(exchange.tls === each.tls, `connected with ${exchange.tls}`);
     must(exchange.reason, 'a status line has no reason phrase');
@@ -26,7 +41,7 @@ export function judgeAccepted(each, outcome) {
   }
 
   const [register, poll] = exchanges;
-  if (!register) return complaints;
+  if (!register) return;
   const first = JSON.parse(register.body);
   must(register.method === 'PUT' && register.status === 202, `register: ${told([register])}`);
   must(/^[0-9A-Za-z.-]+$/.test(first.operationId), `operation id ${first.operationId}`);
@@ -38,7 +53,23 @@ export function judgeAccepted(each, outcome) {
     must(poll.method === 'GET' && poll.status === 200, `poll: ${told([poll])}`);
     must(JSON.parse(poll.body).operationId === first.operationId, 'the poll names another operation');
   }
-  return complaints;
+}
+
+/** Of some clients the topics are seen and the bodies are not. */
+function judgeMqtt(each, exchanges, must) {
+  const answers = exchanges.map(({ topic }) => topic.match(TOPIC)?.groups);
+  if (answers.includes(undefined)) return must(false, `topics ${told(exchanges)}`);
+  const last = answers.pop();
+  must(last.status === '200' && !last.delay, `ended with ${told(exchanges)}`);
+  must(answers.every(({ status, delay }) => status === '202' && /^[1-5]$/.test(delay)), `waited with ${told(exchanges)}`);
+  const bodies = exchanges.filter(({ body }) => body !== undefined).map(({ body }) => body);
+  const parsed = bodies.map((body) => JSON.parse(body));
+  must(new Set(parsed.map(({ operationId }) => operationId)).size <= 1, `operations ${told(exchanges)}`);
+  if (parsed[0]) must(parsed[0].status === MODES[each.mode].answers, `register was answered ${parsed[0].status}`);
+  for (const body of bodies) {
+    must(!/:\s*null\b/.test(body), `an answer holds null: ${body}`);
+    must(/^[\x20-\x7e]*$/.test(body), `an answer is not ASCII, as the SDK for Node.js reads it: ${body}`);
+  }
 }
 
 /** Judges a device that must be refused; `model` is how the first one was refused, if one was. */
@@ -49,9 +80,11 @@ export function judgeRefused(each, outcome, model) {
   if (state) return [`assigned to ${state.assignedHub}`];
   if (exchanges.length !== 1) return [`${exchanges.length} exchanges; ${error.name}: ${error.message}`];
 
-  const [{ status }] = exchanges;
+  const status = exchanges[0].status ?? Number(exchanges[0].topic.match(TOPIC)?.groups.status);
   must(status === 401, `answered ${told(exchanges)}`);
-  must(error.name === 'UnauthorizedError', `the client saw ${error.name}: ${error.message}`);
+  const { refusal } = CLIENTS[each.client];
+  must(error.name === refusal, `the client saw ${error.name}: ${error.message}`);
+  if (exchanges[0].body === undefined) return complaints;
   const body = JSON.parse(exchanges[0].body);
   must(Number.isInteger(body.errorCode) && Math.floor(body.errorCode / 1000) === 401, `errorCode ${body.errorCode}`);
   must(typeof body.message === 'string', `message ${body.message}`);
@@ -64,7 +97,7 @@ export function judgeRefused(each, outcome, model) {
 }
 
 /** An answer without what differs from one request to the next. */
-function face({ status, reason, headers, body }) {
+function face({ status, reason, headers, topic, body }) {
   const parsed = JSON.parse(body);
   for (const varying of ['trackingId', 'timestampUtc']) {
     if (varying in parsed) parsed[varying] = typeof parsed[varying];
@@ -73,9 +106,10 @@ function face({ status, reason, headers, body }) {
   for (const varying of ['date', 'x-ms-request-id']) {
     if (varying in kept) kept[varying] = typeof kept[varying];
   }
-  return { status, reason, headers: kept, body: parsed, keys: Object.keys(parsed) };
+  return { status, reason, headers: kept, topic: topic?.replace(/\$rid=[^&]+/, '$rid'), body: parsed, keys: Object.keys(parsed) };
 }
 
 function told(exchanges) {
-  return exchanges.map(({ method, path, status, body }) => `${method} ${path} -> ${status} ${body}`).join('; ');
+  const one = ({ method, path, status, topic, body }) => (topic ? `${topic} ${body ?? ''}` : `${method} ${path} -> ${status} ${body}`);
+  return exchanges.map(one).join('; ');
 }

@@ -10,21 +10,43 @@ export const MODES = {
   polling: { title: 'Grace time 0', graceMs: 0, answers: 'assigning' },
 };
 
-const version = (name) =>
-  JSON.parse(readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8')).version;
+const beside = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
+const version = (name) => JSON.parse(beside(`../node_modules/${name}/package.json`)).version;
+const pythonVersion = (name) => beside('../requirements.txt').match(new RegExp(`^${name}==(\\S+)`, 'm'))[1];
+
+export const TRANSPORTS = { https: 'HTTPS', mqtt: 'MQTT', 'mqtt-ws': 'MQTT in WebSockets' };
+
+const trusting = ({ certFile }) => ({ NODE_EXTRA_CA_CERTS: certFile });
 
 export const CLIENTS = {
   'azure-iot-node': {
     title: 'Azure Node.js device SDK',
     version: version('azure-iot-provisioning-device-http'),
     program: 'azure-node.cjs',
-    environment: ({ certFile }) => ({ NODE_EXTRA_CA_CERTS: certFile }),
+    refusal: 'UnauthorizedError',
+    environment: trusting,
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  'azure-iot-node-mqtt': {
+    title: 'Azure Node.js device SDK',
+    version: version('azure-iot-provisioning-device-mqtt'),
+    program: 'azure-node-mqtt.cjs',
+    refusal: 'UnauthorizedError',
+    environment: trusting,
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  'azure-iot-python': {
+    title: 'Azure Python device SDK',
+    version: pythonVersion('azure-iot-device'),
+    program: 'azure_python.py',
+    refusal: 'ClientError',
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
   'identity-service': {
     title: 'client with the habits of iot-identity-service',
     version: '',
     program: 'identity-service.cjs',
+    refusal: 'UnauthorizedError',
     exchanges: { 'one-exchange': 2, polling: 2 },
   },
 };
@@ -64,6 +86,9 @@ const REFUSED = {
   'unknown-x509': 'X.509, unknown device',
 };
 
+const BY_MQTT = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
+const REFUSED_BY_MQTT = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
+
 /** Returns every case in the order of the report. */
 export function cases() {
   return Object.keys(MODES).flatMap((mode) => [
@@ -71,21 +96,30 @@ export function cases() {
     ...accepted('azure-iot-node', ['x509-group', 'symmetric-group'], ['no-payload'], mode, 'TLSv1.2'),
     ...accepted('identity-service', Object.keys(CREDENTIALS), ['no-payload'], mode),
     ...Object.keys(REFUSED).map((refusal) => refused('azure-iot-node', refusal, mode)),
+    ...['azure-iot-node-mqtt', 'azure-iot-python'].flatMap((client) =>
+      ['mqtt', 'mqtt-ws'].flatMap((transport) => [
+        ...accepted(client, BY_MQTT, Object.keys(PAYLOADS), mode, undefined, transport),
+        ...REFUSED_BY_MQTT.map((refusal) => refused(client, refusal, mode, transport)),
+      ]),
+    ),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
 
-function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3') {
+function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transport = 'https') {
   return credentials.flatMap((credential) =>
     payloads.map((variant) => {
       const { hubs, echoes, deviceId } = CREDENTIALS[credential];
       const { payload } = PAYLOADS[variant];
       const last = tls === 'TLSv1.3' ? variant : `${variant}-tls1.2`;
-      const registrationId = `${client}-${credential}-${last}`.replaceAll('.', '-');
+      // Each is a device of its own: no two cases register the same one with one server.
+      const by = transport === 'mqtt-ws' ? '-ws' : '';
+      const registrationId = `${client}${by}-${credential}-${last}`.replaceAll('.', '-');
       return {
-        name: `${client}/https/${credential}/${last}/${mode}`,
+        name: `${client}/${transport}/${credential}/${last}/${mode}`,
         kind: 'accepted',
         client,
+        transport,
         mode,
         tls,
         credential,
@@ -104,11 +138,12 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3') {
   );
 }
 
-function refused(client, refusal, mode) {
+function refused(client, refusal, mode, transport = 'https') {
   return {
-    name: `${client}/https/refused/${refusal}/${mode}`,
+    name: `${client}/${transport}/refused/${refusal}/${mode}`,
     kind: 'refused',
     client,
+    transport,
     mode,
     tls: 'TLSv1.3',
     refusal,

@@ -1,4 +1,4 @@
-// The SDKs connect to port 443 and nothing else. Where this process may not listen there, the whole run moves into
+// The SDKs connect to ports 443 and 8883 and nothing else. Where this process may not listen there, the whole run moves into
 // a user and network namespace of its own, which needs no root.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 
 export const ADDRESS = '127.0.0.1';
 export const PORT = 443;
+export const MQTT_PORT = 8883;
 
 /** The exit status that says: this machine cannot run the suite at all, and nothing was tried. */
 export const CANNOT_RUN_HERE = 77;
@@ -21,15 +22,15 @@ const LOOPBACK_UP =
   'exec @ARGV or die "exec: $!\\n";';
 
 /**
- * Makes sure that the port can be listened on.
+ * Makes sure that the ports can be listened on.
  *
  * Returns a sentence saying how. Does not return where the run had to move: the process then ends with the exit
  * status of the run inside, or with `CANNOT_RUN_HERE`.
  */
 export async function settle() {
-  if (process.env[INSIDE]) return `port ${PORT} of a network namespace of its own (${process.env[INSIDE]})`;
-  const obstacle = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? 'asked to' : await whyNot();
-  if (!obstacle) return `port ${PORT} of this machine's loopback`;
+  if (process.env[INSIDE]) return `ports ${PORT} and ${MQTT_PORT} of a network namespace of its own (${process.env[INSIDE]})`;
+  const obstacle = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? 'asked to' : ((await whyNot(PORT)) ?? (await whyNot(MQTT_PORT)));
+  if (!obstacle) return `ports ${PORT} and ${MQTT_PORT} of this machine's loopback`;
 
   const tried = [];
   for (const way of [['unshare', '-rn'], ['unshare', '-n'], ['sudo', '-n', 'unshare', '-n']]) {
@@ -37,16 +38,16 @@ export async function settle() {
     if (attempt.status === 0) process.exit(await moved(way));
     tried.push(`${way.join(' ')}: ${attempt.error?.message ?? attempt.stderr.trim()}`);
   }
-  console.error(`Port ${PORT} of ${ADDRESS} may not be listened on (${obstacle}), and no network namespace can be made:`);
+  console.error(`Ports ${PORT} and ${MQTT_PORT} of ${ADDRESS} may not be listened on (${obstacle}), and no network namespace can be made:`);
   for (const line of tried) console.error(`  ${line}`);
   process.exit(CANNOT_RUN_HERE);
 }
 
-function whyNot() {
+function whyNot(port) {
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', (error) => resolve(error.code));
-    probe.listen(PORT, ADDRESS, () => probe.close(() => resolve(undefined)));
+    probe.once('error', (error) => resolve(`${port}: ${error.code}`));
+    probe.listen(port, ADDRESS, () => probe.close(() => resolve(undefined)));
   });
 }
 

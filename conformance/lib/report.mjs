@@ -1,6 +1,6 @@
 // The table of results, for people and for the README.
 
-import { CLIENTS, MODES } from './matrix.mjs';
+import { CLIENTS, MODES, TRANSPORTS } from './matrix.mjs';
 
 const HEAD = ['SDK', 'Version', 'Transport', 'Credential', 'Payload', 'Mode', 'Exchanges', 'Result'];
 
@@ -8,11 +8,12 @@ const HEAD = ['SDK', 'Version', 'Transport', 'Credential', 'Payload', 'Mode', 'E
 export function rows(results) {
   return results.map(({ each, verdict, exchanges }) => {
     const client = CLIENTS[each.client] ?? { title: '`serve`, SIGTERM ends it with status 0', version: '' };
-    const tls = each.tls && `HTTPS, ${each.tls.replace('v', ' ')}`;
+    const tls = each.transport === 'https' ? `, ${each.tls.replace('v', ' ')}` : '';
+    const transport = each.transport ? TRANSPORTS[each.transport] + tls : 'HTTPS, MQTT';
     const wanted = { accepted: 'assigned', refused: 'refused, 401', stop: 'exit 0' }[each.kind];
     const result = { passed: wanted, failed: 'FAILED', off: 'switched off' }[verdict];
     const count = exchanges === undefined ? '' : String(exchanges);
-    return [client.title, client.version, tls ?? 'HTTPS', each.row?.credential ?? '', each.row?.payload ?? '', each.mode, count, result];
+    return [client.title, client.version, transport, each.row?.credential ?? '', each.row?.payload ?? '', each.mode, count, result];
   });
 }
 

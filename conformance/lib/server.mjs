@@ -2,9 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { ADDRESS, PORT } from './network.mjs';
+import { ADDRESS, MQTT_PORT, PORT } from './network.mjs';
 
-const READY = `https listening on ${ADDRESS}:${PORT}`;
+const READY = [`https listening on ${ADDRESS}:${PORT}`, `mqtts listening on ${ADDRESS}:${MQTT_PORT}`];
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 
@@ -32,16 +32,18 @@ export class Server {
     child.stderr.on('data', (chunk) => (this.#said += chunk));
 
     const ready = new Promise((resolve) => {
+      const missing = new Set(READY);
       createInterface({ input: child.stdout }).on('line', (line) => {
         this.#said += `${line}\n`;
-        if (line.trim() === READY) resolve();
+        missing.delete(line.trim());
+        if (missing.size === 0) resolve();
       });
     });
     const ended = this.#exit.then((status) => {
       throw new Error(`${binary} ended with ${status} before it listened:\n${this.#said}`);
     });
     try {
-      await within(START_MILLISECONDS, `${binary} did not print "${READY}"`, Promise.race([ready, ended]));
+      await within(START_MILLISECONDS, `${binary} did not print "${READY.join('" and "')}"`, Promise.race([ready, ended]));
     } catch (error) {
       child.kill('SIGKILL');
       throw error;

@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
-import { ADDRESS, PORT } from './network.mjs';
+import { ADDRESS, MQTT_PORT, PORT } from './network.mjs';
 import { Pki } from './pki.mjs';
 
 export const HOST = 'localhost';
@@ -153,6 +153,7 @@ private_key = "server.key"
 ${grace}
 [listen]
 https = "${ADDRESS}:${PORT}"
+mqtts = "${ADDRESS}:${MQTT_PORT}"
 
 [[instance]]
 id_scope = "${ID_SCOPE}"

@@ -1,5 +1,7 @@
 //! From CONNECT to who calls.
 
+use std::sync::Arc;
+
 use dps_core::api::{DeviceHello, Origin, Transport};
 use dps_core::attest::Evidence;
 use dps_core::id::ApiVersion;
@@ -46,7 +48,7 @@ pub(crate) fn hello(connect: &Connect<'_>, peer: &Peer, transport: Transport) ->
 /// means it.
 fn evidence(connect: &Connect<'_>, peer: &Peer) -> Option<Evidence> {
     let Some(password) = connect.password.filter(|password| !password.is_empty()) else {
-        let chain = std::sync::Arc::clone(&peer.chain);
+        let chain = Arc::clone(&peer.chain);
         return (!chain.is_empty()).then_some(Evidence::X509 { chain });
     };
     let token = std::str::from_utf8(password).ok()?.to_owned();
