@@ -178,6 +178,22 @@ async fn a_thousand_requests_are_answered_to_who_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn large_answers_do_not_hold_up_what_was_read_already() {
+    let large = ServiceError::new(Reason::Throttled).with_message("x".repeat(20_000));
+    let api = Scripted::answering(DeviceResponse::Error(large));
+    let mut line = Line::open(&Mqtt::new(Arc::new(api)), peer(), &Tasks::new());
+    line.greet(&hello(0)).await;
+    let requests: Vec<u8> = (0..20)
+        .flat_map(|n| publish_once(&format!("{REGISTER}{n}"), b"{}"))
+        .collect();
+    line.send(&requests).await;
+    for n in 0..20 {
+        let topic = format!("$dps/registrations/res/429/?$rid={n}");
+        assert_eq!(line.answer().await.topic, topic);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_beyond_the_bound_wait_in_the_pipe() {
     let slow = Slow::new();
     let mqtt = Mqtt::new(Arc::clone(&slow) as Arc<dyn DeviceApi>);
