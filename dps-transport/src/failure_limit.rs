@@ -1,4 +1,4 @@
-//! A limit of failed attempts by address, before any cryptography.
+//! A limit of failed attempts by address, before credentials are looked at or the store is asked.
 
 use std::fmt;
 use std::hash::RandomState;
