@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::{ApiVersion, IdError, IdScope, OperationId, RegistrationId};
+use dps_transport::percent_decode;
 use http::Method;
 
 /// First segments that belong to operators, in any case of letters. No ID scope is spelled like that.
@@ -96,7 +97,9 @@ fn split(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
         if segments.len() == MOST {
             return Err(ServiceError::new(Reason::NoSuchPath).into());
         }
-        segments.push(decode(segment).ok_or_else(|| malformed("the path is not well escaped"))?);
+        segments.push(
+            percent_decode(segment).ok_or_else(|| malformed("the path is not well escaped"))?,
+        );
     }
     Ok(segments)
 }
@@ -106,34 +109,13 @@ fn version(query: Option<&str>) -> Result<ApiVersion, Refusal> {
         .unwrap_or_default()
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| decode(name).is_some_and(|name| name == "api-version"))
+        .find(|(name, _)| percent_decode(name).is_some_and(|name| name == "api-version"))
         .map(|(_, value)| value)
         .filter(|value| !value.is_empty())
         .ok_or_else(|| Refusal::from(ServiceError::new(Reason::NoApiVersion)))?;
-    let value = decode(value).ok_or_else(|| malformed("api-version is not well escaped"))?;
+    let value =
+        percent_decode(value).ok_or_else(|| malformed("api-version is not well escaped"))?;
     ApiVersion::parse(&value).map_err(|wrong| bad("api-version", wrong))
-}
-
-/// Undoes `%xx`; `None` if an escape is broken, or the result is not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(out).ok().map(Cow::Owned)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn same(segment: &str, word: &str) -> bool {

@@ -4,8 +4,9 @@ use std::fmt;
 
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::OperationId;
+use dps_transport::percent_decode;
 
-use crate::query::{decode, pairs};
+use crate::query::pairs;
 
 const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?";
 const POLL: &str = "$dps/registrations/GET/iotdps-get-operationstatus/?";
@@ -69,7 +70,7 @@ fn value<'a>(query: &'a str, wanted: &str) -> Option<&'a str> {
 fn operation(query: &str) -> Result<OperationId, ServiceError> {
     let malformed = |message| ServiceError::new(Reason::Malformed).with_message(message);
     let id = value(query, "operationId").ok_or_else(|| malformed("operationId is missing"))?;
-    let id = decode(id).ok_or_else(|| malformed("operationId is not well escaped"))?;
+    let id = percent_decode(id).ok_or_else(|| malformed("operationId is not well escaped"))?;
     OperationId::parse(&id).map_err(|wrong| {
         ServiceError::new(Reason::Malformed).with_message(format!("operation id: {wrong}"))
     })

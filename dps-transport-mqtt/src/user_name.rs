@@ -1,8 +1,9 @@
 //! Who a device says it is, and which version of the API it speaks.
 
 use dps_core::id::{ApiVersion, IdScope, RegistrationId};
+use dps_transport::percent_decode;
 
-use crate::query::{decode, pairs};
+use crate::query::pairs;
 
 /// A user name, taken apart:
 /// `{scope}/registrations/{registration}/api-version={version}[&ClientVersion={text}]`.
@@ -49,7 +50,7 @@ impl<'a> UserName<'a> {
     pub(crate) fn claim(self) -> Option<Claim> {
         let version = pairs(self.query)
             .find(|(name, _)| *name == "api-version")
-            .and_then(|(_, value)| ApiVersion::parse(&decode(value)?).ok());
+            .and_then(|(_, value)| ApiVersion::parse(&percent_decode(value)?).ok());
         Some(Claim {
             scope: IdScope::parse(self.scope).ok()?,
             registration: RegistrationId::parse(self.registration).ok()?,
