@@ -115,14 +115,14 @@ fn kind(first: u8) -> Result<Kind, Fault> {
     }
 }
 
-/// Whether a close may begin with this: a code that may be sent (RFC 6455, section 7.4, and those
-/// registered since), or nothing at all.
+/// Whether a close may begin with this: a code that a client may send (RFC 6455, section 7.4, and
+/// those registered since; 1014 is a gateway's), or nothing at all.
 pub(super) fn may_close(code: &[u8]) -> bool {
     match *code {
         [] => true,
         [high, low] => matches!(
             u16::from_be_bytes([high, low]),
-            1000..=1003 | 1007..=1014 | 3000..=4999
+            1000..=1003 | 1007..=1013 | 3000..=4999
         ),
         _ => false,
     }
