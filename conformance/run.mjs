@@ -1,4 +1,5 @@
-// Runs the Azure device SDKs, unmodified, against the example `serve`. See README.md beside this file.
+// Runs the Azure device SDKs, unmodified, against the example `serve`; with `--record DIRECTORY`, keeps there what some
+// of them and the server tell each other. See README.md beside this file.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -6,10 +7,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { keep as keepCapture } from './lib/captures.mjs';
 import { judgeAccepted, judgeRefused } from './lib/judge.mjs';
-import { CLIENTS, MODES, cases } from './lib/matrix.mjs';
-import { settle } from './lib/network.mjs';
+import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
+import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
 import { PYTHON, makeEnvironment } from './lib/python.mjs';
+import { Recorder } from './lib/recorder.mjs';
 import { markdown, plain } from './lib/report.mjs';
 import { Server } from './lib/server.mjs';
 import { World } from './lib/world.mjs';
@@ -20,11 +24,12 @@ const DEVICE_MILLISECONDS = 60_000;
 // iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
 const POLL_MILLISECONDS = 200;
 
+const { record } = parseArgs({ options: { record: { type: 'string' } } }).values;
 makeEnvironment();
 const where = await settle();
 const binary = serveBinary();
-const all = cases();
-const switchedOff = readSwitchedOff(all);
+const switchedOff = readSwitchedOff(cases());
+const all = cases().filter((each) => !record || isRecorded(each));
 console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
@@ -43,7 +48,7 @@ for (const { each, complaints } of failed) {
 }
 const count = (verdict) => results.filter((result) => result.verdict === verdict).length;
 console.log(`\n${count('passed')} passed, ${failed.length} failed, ${count('off')} switched off`);
-await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
+if (!record) await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
 if (failed.length > 0) {
   console.log(`\nThe server said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
   process.exit(1);
@@ -60,9 +65,13 @@ async function runMode(mode) {
     outcomes.set(each.name, { each, verdict, complaints, exchanges });
   };
 
-  const config = await world.configure(mode);
-  const server = await Server.start(binary, config).catch((error) => fail(error.message));
-  await eachAtOnce(on.filter(({ kind }) => kind === 'accepted'), async (each) => {
+  const address = record ? BEHIND : ADDRESS;
+  const config = await world.configure(mode, address);
+  const server = await Server.start(binary, config, address).catch((error) => fail(error.message));
+  const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
+  const device = recorder ? (each) => recorded(recorder, each) : run;
+  // What is recorded has the recorder for itself.
+  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, on.filter(({ kind }) => kind === 'accepted'), async (each) => {
     const outcome = await device(each);
     keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
   });
@@ -74,6 +83,7 @@ async function runMode(mode) {
     keep(each, judged(() => judgeRefused(each, outcome, models.get(by))), outcome.exchanges.length);
     if (!models.has(by)) models.set(by, outcome.exchanges[0]);
   }
+  recorder?.stop();
   const status = await server.stop().catch((error) => error.message);
   said += server.said;
   for (const each of on.filter(({ kind }) => kind === 'stop')) {
@@ -82,14 +92,29 @@ async function runMode(mode) {
   return mine.map(({ name }) => outcomes.get(name));
 }
 
-/** Runs one device in a process of its own and returns what it reported. */
-function device(each) {
-  const order = {
+function orderOf(each) {
+  return {
     ...world.devices.get(each.name),
     transport: each.transport,
     ca: world.serverAuthority.cert,
     pollMilliseconds: POLL_MILLISECONDS,
   };
+}
+
+/** The same as `run`, keeping what was said if the device ended as it must. */
+async function recorded(recorder, each) {
+  const order = orderOf(each);
+  recorder.expect(order);
+  const outcome = await run(each);
+  const judge = each.kind === 'accepted' ? judgeAccepted : judgeRefused;
+  const complaints = judged(() => judge(each, outcome));
+  if (complaints.length === 0) await keepCapture(record, each, order, await recorder.finish());
+  return outcome;
+}
+
+/** Runs one device in a process of its own and returns what it reported. */
+function run(each) {
+  const order = orderOf(each);
   const { program, environment } = CLIENTS[each.client];
   const path = here(`devices/${program}`);
   // `localhost` may mean ::1 first; the server listens on 127.0.0.1.
@@ -129,12 +154,12 @@ function judged(judge) {
   }
 }
 
-async function eachAtOnce(items, run) {
+async function eachAtOnce(count, items, run) {
   const queue = [...items];
   const worker = async () => {
     for (let item = queue.shift(); item; item = queue.shift()) await run(item);
   };
-  await Promise.all(Array.from({ length: DEVICES_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: count }, worker));
 }
 
 function serveBinary() {
