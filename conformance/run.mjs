@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { keep as keepCapture } from './lib/captures.mjs';
-import { judgeAccepted, judgeRefused } from './lib/judge.mjs';
+import { judgeAccepted, judgeCommand, judgeRefused, judgeTold } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
+import { mosquittoVersion } from './lib/mosquitto.mjs';
 import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
 import { PYTHON, makeEnvironment } from './lib/python.mjs';
 import { Recorder } from './lib/recorder.mjs';
@@ -19,6 +20,7 @@ import { Server } from './lib/server.mjs';
 import { World } from './lib/world.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const JUDGES = { accepted: judgeAccepted, told: judgeTold, command: judgeCommand, refused: judgeRefused };
 const DEVICES_AT_ONCE = 4;
 const DEVICE_MILLISECONDS = 60_000;
 // iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
@@ -26,11 +28,12 @@ const POLL_MILLISECONDS = 200;
 
 const { record } = parseArgs({ options: { record: { type: 'string' } } }).values;
 makeEnvironment();
+const mosquitto = mosquittoVersion() ?? fail("there are no mosquitto_pub and mosquitto_sub: Debian's mosquitto-clients");
 const where = await settle();
 const binary = serveBinary();
 const switchedOff = readSwitchedOff(cases());
 const all = cases().filter((each) => !record || isRecorded(each));
-console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}\n`);
+console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
 const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
@@ -71,16 +74,16 @@ async function runMode(mode) {
   const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
   const device = recorder ? (each) => recorded(recorder, each) : run;
   // What is recorded has the recorder for itself.
-  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, on.filter(({ kind }) => kind === 'accepted'), async (each) => {
+  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, on.filter(({ kind }) => !['refused', 'stop'].includes(kind)), async (each) => {
     const outcome = await device(each);
-    keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
+    keep(each, judged(() => JUDGES[each.kind](each, outcome)), outcome.exchanges.length);
   });
   // Refusals come last and one after the other: they count against the address they come from.
   const models = new Map();
   for (const each of on.filter(({ kind }) => kind === 'refused')) {
     const outcome = await device(each);
     const by = `${each.client}/${each.transport}`;
-    keep(each, judged(() => judgeRefused(each, outcome, models.get(by))), outcome.exchanges.length);
+    keep(each, judged(() => JUDGES.refused(each, outcome, models.get(by))), outcome.exchanges.length);
     if (!models.has(by)) models.set(by, outcome.exchanges[0]);
   }
   recorder?.stop();
@@ -96,6 +99,8 @@ function orderOf(each) {
   return {
     ...world.devices.get(each.name),
     transport: each.transport,
+    habit: each.habit,
+    command: each.habit?.command,
     ca: world.serverAuthority.cert,
     pollMilliseconds: POLL_MILLISECONDS,
   };
@@ -106,8 +111,7 @@ async function recorded(recorder, each) {
   const order = orderOf(each);
   recorder.expect(order);
   const outcome = await run(each);
-  const judge = each.kind === 'accepted' ? judgeAccepted : judgeRefused;
-  const complaints = judged(() => judge(each, outcome));
+  const complaints = judged(() => JUDGES[each.kind](each, outcome));
   if (complaints.length === 0) await keepCapture(record, each, order, await recorder.finish());
   return outcome;
 }
