@@ -1,4 +1,4 @@
-//! One connection: reads, asks, writes, and keeps the time.
+//! Reads, asks, writes, and keeps the time.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use dps_core::api::{self, Authentication, DeviceResponse};
+use dps_core::api::{Authentication, DeviceApi, DeviceResponse, Session};
 use dps_core::error::{Reason, ServiceError};
-use dps_transport::{ByteStream, Peer, Tasks, settle};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::session::{Question, Session};
-use crate::transport::Parts;
+use super::{Conversation, Question, Verdict};
+use crate::{ByteStream, Tasks, settle};
 
 /// How long a peer may take to accept the end of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -27,31 +26,48 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How much is read at a time.
 const CHUNK: usize = 4096;
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(parts: &Parts, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
-    let session = Session::new(peer, parts.transport, parts.timeouts, parts);
-    let mut connection = Connection {
-        parts,
-        tasks: &tasks,
-        io,
-        session,
-        began: Instant::now(),
-        proven: None,
-    };
-    connection.run().await;
-    if let Some(end) = connection.session.end() {
-        tracing::debug!(%end, "an MQTT connection is over");
-    }
-    let _ = timeout(FAREWELL, connection.io.shutdown()).await;
+/// How the conversations of a protocol are held.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Whom to ask.
+    pub api: Arc<dyn DeviceApi>,
+    /// How long an answer waits for what is still being done; see [`settle`].
+    pub grace: Duration,
+    /// How long a device may take to accept what it is sent.
+    pub patience: Duration,
 }
 
-struct Connection<'a> {
-    parts: &'a Parts,
+impl Terms {
+    /// Holds one conversation to its end, over `io`.
+    ///
+    /// An answer takes 10 s at the most; then it is 503.
+    pub async fn hold(
+        &self,
+        conversation: &mut impl Conversation,
+        io: Box<dyn ByteStream>,
+        tasks: &Tasks,
+    ) {
+        let mut connection = Connection {
+            terms: self,
+            tasks,
+            io,
+            conversation,
+            began: Instant::now(),
+            proven: None,
+        };
+        connection.run().await;
+        // What was written last goes out with the end.
+        let _ = timeout(FAREWELL, connection.io.shutdown()).await;
+    }
+}
+
+struct Connection<'a, C> {
+    terms: &'a Terms,
     tasks: &'a Tasks,
     io: Box<dyn ByteStream>,
-    session: Session<'a>,
+    conversation: &'a mut C,
     began: Instant,
-    proven: Option<Arc<api::Session>>,
+    proven: Option<Arc<Session>>,
 }
 
 /// An answer on its way.
@@ -62,22 +78,29 @@ enum Answer {
     Told(DeviceResponse),
 }
 
-impl<'a> Connection<'a> {
+impl<'a, C: Conversation> Connection<'a, C> {
     async fn run(&mut self) {
         let mut draining = pin!(self.tasks.draining());
         let mut leaving = self.tasks.is_draining();
         let mut asking: Option<Asking<'a>> = None;
+        let mut alarm = pin!(sleep_until(self.began + self.deadline()));
         loop {
-            if self.advance(&mut asking).await.is_err() || self.session.end().is_some() {
+            if leaving && asking.is_none() && self.conversation.is_quiet() {
+                self.conversation.leave();
+            }
+            if self.advance(&mut asking).await.is_err() || self.conversation.is_over() {
                 return;
             }
-            if leaving && asking.is_none() && self.session.is_quiet() {
+            if leaving && asking.is_none() && self.conversation.is_quiet() {
                 return;
             }
-            let now = self.now();
-            let deadline = self.session.deadline();
-            let deadline = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now));
-            let wants_bytes = self.session.wants_bytes() && !leaving;
+            // A timer is set anew only if it would ring too late: mostly it is put off, and then it rings
+            // once in vain instead of being moved each time.
+            let due = self.began + self.deadline();
+            if due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
+            let wants_bytes = self.conversation.wants_bytes() && !leaving;
             tokio::select! {
                 biased;
                 answer = wait(&mut asking) => {
@@ -86,12 +109,15 @@ impl<'a> Connection<'a> {
                 }
                 // What comes now is not taken any more; what has been taken is answered.
                 () = &mut draining, if !leaving => leaving = true,
-                read = read(&mut self.io, &mut self.session, self.began), if wants_bytes => {
+                read = read(&mut self.io, self.conversation, self.began), if wants_bytes => {
                     if !matches!(read, Ok(1..)) {
                         return;
                     }
                 }
-                () = sleep_until(Instant::now() + deadline) => self.session.expire(self.now()),
+                () = alarm.as_mut() => {
+                    alarm.as_mut().reset(due);
+                    self.conversation.expire(self.began.elapsed());
+                }
             }
         }
     }
@@ -102,7 +128,7 @@ impl<'a> Connection<'a> {
     async fn advance(&mut self, asking: &mut Option<Asking<'a>>) -> io::Result<()> {
         loop {
             if asking.is_none()
-                && let Some(question) = self.session.question()
+                && let Some(question) = self.conversation.question()
             {
                 let mut future = self.ask(question);
                 match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
@@ -113,27 +139,32 @@ impl<'a> Connection<'a> {
                     Poll::Pending => *asking = Some(future),
                 }
             }
-            let output = self.session.take_output();
+            let output = self.conversation.take_output();
             if output.is_empty() {
                 return Ok(());
             }
+            // The last words leave in one piece with the end of the connection.
+            let last = self.conversation.is_over();
             let written = async {
                 self.io.write_all(&output).await?;
-                self.io.flush().await
+                if last { Ok(()) } else { self.io.flush().await }
             };
             // A device that does not read its answers is gone, or worse.
-            timeout(self.parts.timeouts.request, written)
+            timeout(self.terms.patience, written)
                 .await
                 .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-            self.session.resume(self.now());
+            if last {
+                return Ok(());
+            }
+            self.conversation.resume(self.began.elapsed());
         }
     }
 
     fn ask(&self, question: Question) -> Asking<'a> {
-        let (parts, tasks) = (self.parts, self.tasks);
+        let (terms, tasks) = (self.terms, self.tasks);
         match question {
             Question::Authenticate(hello) => Box::pin(async move {
-                let verdict = timeout(ANSWER, parts.api.authenticate(hello)).await;
+                let verdict = timeout(ANSWER, terms.api.authenticate(hello)).await;
                 Answer::Judged(verdict.unwrap_or_else(|_| Authentication::Denied(unavailable())))
             }),
             Question::Call(version, request) => {
@@ -143,8 +174,8 @@ impl<'a> Connection<'a> {
                         return Answer::Told(error(Reason::Unauthorized));
                     };
                     let call = async {
-                        let reply = parts.api.call(&session, &version, request).await;
-                        settle(tasks, reply, parts.grace).await
+                        let reply = terms.api.call(&session, &version, request).await;
+                        settle(tasks, reply, terms.grace).await
                     };
                     let response = timeout(ANSWER, call).await;
                     Answer::Told(response.unwrap_or_else(|_| DeviceResponse::Error(unavailable())))
@@ -154,32 +185,33 @@ impl<'a> Connection<'a> {
     }
 
     fn hear(&mut self, answer: Answer) {
-        let now = self.now();
+        let now = self.began.elapsed();
         match answer {
-            Answer::Told(response) => self.session.answered(&response, now),
+            Answer::Told(response) => self.conversation.answered(&response, now),
             Answer::Judged(authentication) => {
                 let verdict = match authentication {
                     Authentication::Accepted(session) => {
                         self.proven = Some(Arc::new(session));
-                        Ok(())
+                        Verdict::Believed
                     }
-                    Authentication::Denied(error) => Err(error),
-                    // There is no way to ask for a proof over MQTT.
-                    Authentication::Challenge { .. } => {
-                        Err(ServiceError::new(Reason::Unauthorized))
+                    Authentication::Denied(error) => Verdict::Denied(error),
+                    Authentication::Challenge { authentication_key } => {
+                        Verdict::Challenge(authentication_key)
                     }
                     other => {
-                        tracing::error!(?other, "an outcome that MQTT cannot tell");
-                        Err(ServiceError::new(Reason::Internal))
+                        tracing::error!(?other, "an outcome that a device cannot be told");
+                        Verdict::Denied(ServiceError::new(Reason::Internal))
                     }
                 };
-                self.session.judged(verdict, now);
+                self.conversation.judged(verdict, now);
             }
         }
     }
 
-    fn now(&self) -> Duration {
-        self.began.elapsed()
+    fn deadline(&self) -> Duration {
+        self.conversation
+            .deadline()
+            .unwrap_or_else(|| self.began.elapsed() + Duration::from_secs(3600))
     }
 }
 
@@ -198,10 +230,10 @@ async fn wait(asking: &mut Option<Asking<'_>>) -> Answer {
     }
 }
 
-/// Hands what comes next to `session`, and says how much it was; none means that the peer is done.
+/// Hands what comes next to `conversation`, and says how much it was; none means that the peer is done.
 async fn read(
     io: &mut Box<dyn ByteStream>,
-    session: &mut Session<'_>,
+    conversation: &mut impl Conversation,
     began: Instant,
 ) -> io::Result<usize> {
     poll_fn(|cx| {
@@ -209,7 +241,7 @@ async fn read(
         let mut room = [const { MaybeUninit::uninit() }; CHUNK];
         let mut buf = ReadBuf::uninit(&mut room);
         ready!(Pin::new(&mut *io).poll_read(cx, &mut buf))?;
-        session.receive(buf.filled(), began.elapsed());
+        conversation.receive(buf.filled(), began.elapsed());
         Poll::Ready(Ok(buf.filled().len()))
     })
     .await
