@@ -75,7 +75,11 @@ fn advance(session: &mut Session<'_>, believed: bool, told: &mut Vec<u8>) -> boo
     let question = session.question();
     match &question {
         Some(Question::Authenticate(_)) => {
-            let verdict = if believed { Verdict::Believed } else { Verdict::Denied(refusal) };
+            let verdict = if believed {
+                Verdict::Believed
+            } else {
+                Verdict::Denied(refusal)
+            };
             session.judged(verdict, Duration::ZERO);
         }
         Some(Question::Call(..)) => {
