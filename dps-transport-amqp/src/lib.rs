@@ -1,0 +1,2 @@
+//! AMQP 1.0 for devices: register, and ask after an operation.
+mod codec;
