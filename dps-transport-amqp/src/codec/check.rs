@@ -21,7 +21,7 @@ struct Level {
 /// How long the value at the beginning of `bytes` is, once all that is in it has been found good.
 pub(super) fn length(bytes: &[u8]) -> Result<usize, DecodeError> {
     let mut levels = [const { Level { end: 0, left: 0, element: None } }; MAX_DEPTH];
-    let mut depth = 0;
+    let mut depth = 0_usize;
     let mut at = 0;
     loop {
         let inside = depth.checked_sub(1).map(|top| &mut levels[top]);

@@ -21,6 +21,8 @@ pub(crate) enum Layer {
 pub(crate) struct Header(pub(crate) Layer);
 
 impl Header {
+    pub(crate) const LENGTH: usize = HEADER_BYTES;
+
     /// Takes a header from the beginning of `bytes`; `None` if there is more of it to come. What cannot
     /// become one is refused by its first byte.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
