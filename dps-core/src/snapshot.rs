@@ -139,11 +139,11 @@ impl Snapshot {
             .filter_map(|nth| self.groups.get(*nth))
     }
 
-    /// Groups that name this very certificate.
-    pub(crate) fn groups_naming(&self, certificate: &Certificate) -> impl Iterator<Item = &Group> {
+    /// Groups that name the certificate with this SHA-256.
+    pub(crate) fn groups_naming(&self, thumbprint: &[u8; 32]) -> impl Iterator<Item = &Group> {
         let named = self
             .by_thumbprint
-            .get(certificate.thumbprint())
+            .get(thumbprint)
             .map_or(&[][..], Vec::as_slice);
         named.iter().filter_map(|nth| self.groups.get(*nth))
     }

@@ -45,6 +45,9 @@ mod address;
 mod body;
 mod connection;
 mod evidence;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod parked;
 mod reply;
@@ -55,14 +58,3 @@ mod websocket;
 
 pub use self::limits::Limits;
 pub use self::transport::Http;
-
-/// Entry points for fuzzing; not part of the API.
-#[cfg(feature = "__fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing {
-    /// Reads a method, path and query as the address of a request; says whether it is one.
-    #[must_use]
-    pub fn is_address(method: &::http::Method, path: &str, query: Option<&str>) -> bool {
-        crate::address::Address::read(method, path, query).is_ok()
-    }
-}

@@ -14,7 +14,7 @@ use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
 use crate::hub::DeviceAuth;
 use crate::id::{GroupId, TrackingId};
-use crate::matching;
+use crate::matching::{self, Issuers};
 use crate::record::{DeviceKeys, decode_registration};
 use crate::registration::{Mechanism, Owner};
 use crate::session::Session;
@@ -166,7 +166,10 @@ impl Parts {
             });
         }
         let mut session = Session::assertion(hello, attested);
+        let issuers =
+            (by == Mechanism::X509 && candidate.group.is_some()).then(|| Issuers::above(&chain));
         session.proven = Some(Arc::new(Proven {
+            issuers,
             asked: asked(candidate.group.as_ref(), session.attested().sign_in()),
             token: token_hash(evidence),
             only: hello.operation.clone().filter(|_| stale),

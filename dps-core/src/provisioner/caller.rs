@@ -5,10 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Parts, broken, device_reads, entry};
+use crate::api::Transport;
 use crate::enrollment::Enrollment;
 use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
 use crate::id::{OperationId, TrackingId};
+use crate::matching::{self, Issuers};
 use crate::record::{DeviceKeys, decode_registration};
 use crate::registration::{Mechanism, Owner, Registration};
 use crate::session::Session;
@@ -18,7 +20,8 @@ use crate::tenant::Tenant;
 use crate::time::Timestamp;
 use crate::trace::{Step, Trace};
 
-/// What was read to authenticate still counts for a call that follows within this time.
+/// What was read to authenticate still counts for a call of the same request that follows within this
+/// time.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What a proven caller's session holds.
@@ -27,6 +30,8 @@ pub(crate) struct Proven {
     pub(super) tenant: Tenant,
     pub(super) keys: DeviceKeys,
     pub(super) owner: Owner,
+    /// Of the certificate of a group's device.
+    pub(super) issuers: Option<Issuers>,
     pub(super) view: View,
     /// When `view` was read.
     pub(super) at: Timestamp,
@@ -73,10 +78,12 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// What the session has just read, for its first call; what is there now for any other, and if
-    /// that was a while ago.
+    /// What the session has just read, if it is that of one request; what is there now for any other,
+    /// and if that was a while ago.
     pub(super) async fn view(&self) -> Result<View, ServiceError> {
-        if self.first && self.now.since(self.proven.at) <= FRESH {
+        // Over other transports the device takes its time between the two, and so may an operator.
+        let one_request = self.first && self.session.origin().transport == Transport::Http;
+        if one_request && self.now.since(self.proven.at) <= FRESH {
             return Ok(self.proven.view.clone());
         }
         Ok(self.look(None).await?.0)
@@ -95,8 +102,8 @@ impl Caller<'_> {
     /// Reads what is there now, and one more record if asked.
     ///
     /// The session holds as long as its enrollment is as it was, enabled or not, asks for the
-    /// credentials that the caller has proven, and no certificate has lost its verification that
-    /// they may have ended at; otherwise the caller has to prove itself anew.
+    /// credentials that the caller has proven, no other is asked before it, and no certificate has lost
+    /// its verification that they may have ended at; otherwise the caller has to prove itself anew.
     pub(super) async fn look(
         &self,
         also: Option<Key>,
@@ -145,6 +152,15 @@ impl Caller<'_> {
                 .all(|anchor| snapshot.anchors.contains(anchor))
         {
             return Err(self.changed());
+        }
+        if let Some(group) = &proven.owner.group
+            && snapshot.epoch != proven.view.snapshot.epoch
+        {
+            let before = |snapshot| matching::before(snapshot, group, proven.issuers.as_ref());
+            let now = before(&snapshot);
+            if now.is_none() || now != before(&proven.view.snapshot) {
+                return Err(self.changed());
+            }
         }
         Ok((
             View {

@@ -17,6 +17,7 @@ mod operations;
 mod refusals;
 mod reprovision;
 mod secrets;
+mod sessions;
 mod spelling;
 mod sweeping;
 mod waiting;

@@ -115,6 +115,19 @@ fn kind(first: u8) -> Result<Kind, Fault> {
     }
 }
 
+/// Whether a close may begin with this: a code that a client may send (RFC 6455, section 7.4, and
+/// those registered since; 1014 is a gateway's), or nothing at all.
+pub(super) fn may_close(code: &[u8]) -> bool {
+    match *code {
+        [] => true,
+        [high, low] => matches!(
+            u16::from_be_bytes([high, low]),
+            1000..=1003 | 1007..=1013 | 3000..=4999
+        ),
+        _ => false,
+    }
+}
+
 /// Takes the mask off bytes that begin `at` bytes into a payload.
 pub(super) fn unmask(bytes: &mut [u8], mask: [u8; 4], at: u64) {
     let from = (at % 4) as usize;

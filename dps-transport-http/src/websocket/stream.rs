@@ -128,10 +128,11 @@ impl<S: ByteStream> WebSocket<S> {
                 frame::put(&mut self.out, Kind::Pong, payload);
             }
             Kind::Close => {
-                if payload.len() == 1 {
+                let code = &payload[..payload.len().min(2)];
+                if !frame::may_close(code) {
                     return Err(Fault::Protocol);
                 }
-                self.close(&payload[..payload.len().min(2)]);
+                self.close(code);
                 return Ok(Reading::End);
             }
             _ => {}

@@ -80,6 +80,11 @@ async fn frames_against_the_rules_are_closed_with_1002() {
         ("a long ping", frame(0x89, &[0; 126])),
         ("a long close", frame(0x88, &[0; 126])),
         ("half a code in a close", frame(0x88, b"x")),
+        ("a code that is none", frame(0x88, &999_u16.to_be_bytes())),
+        (
+            "a code never to be sent",
+            frame(0x88, &1005_u16.to_be_bytes()),
+        ),
         (
             "a message within a message",
             [frame(0x02, b""), frame(0x82, b"x")].concat(),

@@ -1,5 +1,9 @@
 //! Sessions over time: repeated, interrupted, and interfered with.
 
+use dps_core::enrollment::Subject;
+use dps_testkit::certs::Identity;
+
+use crate::common::{Line, Told, connect, peer};
 use crate::site::*;
 
 #[tokio::test]
@@ -19,10 +23,98 @@ async fn a_session_ends_when_its_group_is_disabled_after_connect() {
     assert_eq!(by_key.register().await.word(), "assigned");
     site.put(&disabled(keyed)).await;
     site.put(&disabled(factory)).await;
-    site.clock.advance(HOUR / 60);
-    assert_eq!(by_key.register().await.code(), 401_002);
-    assert_eq!(by_chain.register().await.code(), 401_002);
+    for line in [&mut by_key, &mut by_chain, &mut other] {
+        assert_eq!(line.register().await.code(), 401_002);
+    }
     assert!(site.hubs_of("press-1").is_empty());
+}
+
+/// What an operator does between CONNECT and register; the device must not be let in any more.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    Disabled,
+    Deleted,
+    Blocked,
+}
+
+#[tokio::test]
+async fn a_register_is_refused_if_its_entry_was_disabled_or_deleted_since_connect() {
+    use Since::*;
+    for since in [Disabled, Deleted, Blocked] {
+        let site = Site::open().await;
+        let factory = site.root.intermediate("Factory");
+        let own = Identity::self_signed("own-1");
+        let entries = [
+            individual("key-1", keys(1)),
+            individual("own-1", leaf(&own)),
+            group("keyed", keys(3)),
+            group("root", signing(&site.root)),
+        ];
+        for entry in &entries {
+            site.put(entry).await;
+        }
+        let devices = ["key-1", "own-1", "member-1", "press-1"];
+        let mut lines = [
+            site.with_key("key-1", &key(1)).await,
+            site.with_identity("own-1", &own).await,
+            site.derived("member-1", &key(3)).await,
+            site.with_identity("press-1", &factory.device("press-1"))
+                .await,
+        ];
+        for entry in entries {
+            match (since, &entry.subject) {
+                (Disabled, _) => site.put(&disabled(entry)).await,
+                (Deleted, Subject::Individual { registration, .. }) => {
+                    site.admin.delete_enrollment(registration).await.unwrap();
+                }
+                (Deleted, Subject::Group { id }) => site.admin.delete_group(id).await.unwrap(),
+                (Blocked, _) => {}
+            }
+        }
+        if matches!(since, Blocked) {
+            // A group nearer to the leaf, and entries of the devices' own.
+            let nearer = group("factory", signing(&factory));
+            site.put(&disabled(nearer)).await;
+            for id in &devices[..3] {
+                site.put(&disabled(individual(id, keys(9)))).await;
+            }
+        }
+        for (line, device) in lines.iter_mut().zip(devices) {
+            let told = line.register().await;
+            assert_eq!(told.code(), 401_002, "{device} {since:?}");
+            assert!(site.hubs_of(device).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn missing_and_unknown_api_versions_are_no_reason_to_refuse() {
+    let site = Site::open().await;
+    site.put(&individual("press-1", keys(1))).await;
+    let token = site.token("press-1", &key(1));
+    for rest in ["", "/", "/api-version=2099-12-31", "/ClientVersion=x"] {
+        let user = format!("{SCOPE}/registrations/press-1{rest}");
+        let mut line = Line::open(&site.mqtt, peer(), &site.tasks);
+        line.greet(&connect("press-1", &user, Some(&token), 0))
+            .await;
+        assert_eq!(line.register().await.word(), "assigned", "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn another_client_identifier_than_the_registration_id_is_connack_5_and_no_attempt() {
+    let site = Site::open().await;
+    site.put(&individual("press-1", keys(1))).await;
+    let token = site.token("press-1", &key(1));
+    let user = format!("{SCOPE}/registrations/press-1/api-version=2019-03-31");
+    for _ in 0..100 {
+        let mut line = Line::open(&site.mqtt, peer(), &site.tasks);
+        line.send(&connect("press-2", &user, Some(&token), 0)).await;
+        assert_eq!(line.receive().await, Told::ConnAck(5));
+        line.closes().await;
+    }
+    let mut line = site.with_key("press-1", &key(1)).await;
+    assert_eq!(line.register().await.word(), "assigned");
 }
 
 #[tokio::test]

@@ -9,5 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod credentials;
+mod crowd;
 mod life;
 mod site;
+mod websocket;

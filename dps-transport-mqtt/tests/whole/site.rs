@@ -31,6 +31,7 @@ pub const A: &str = "a.hub.example";
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub struct Site {
+    pub api: Arc<dyn DeviceApi>,
     pub mqtt: Mqtt,
     /// The one verified certificate of the instance.
     pub root: Ca,
@@ -75,8 +76,9 @@ impl Site {
             }],
         };
         admin.put_instance(&instance).await.unwrap();
-        let mqtt = Mqtt::new(api).with_clock(Arc::new(clock.clone()));
+        let mqtt = Mqtt::new(Arc::clone(&api)).with_clock(Arc::new(clock.clone()));
         Self {
+            api,
             mqtt,
             root,
             hubs,
@@ -101,8 +103,13 @@ impl Site {
 
     /// A device that connects with a token, and subscribes.
     pub async fn with_key(&self, id: &str, key: &SecretBytes) -> Line {
-        let token = sas::token(key, SCOPE, id, self.clock.now().plus(HOUR));
+        let token = self.token(id, key);
         self.line(id, SCOPE, Some(&token), peer()).await
+    }
+
+    /// Good for an hour.
+    pub fn token(&self, id: &str, key: &SecretBytes) -> String {
+        sas::token(key, SCOPE, id, self.clock.now().plus(HOUR))
     }
 
     pub async fn derived(&self, id: &str, group: &SecretBytes) -> Line {

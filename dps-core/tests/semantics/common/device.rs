@@ -20,6 +20,7 @@ pub struct Device {
     pub proof: Proof,
     pub version: ApiVersion,
     pub payload: Option<Value>,
+    pub transport: Transport,
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +40,7 @@ impl Device {
             proof,
             version: ApiVersion::usual(),
             payload: None,
+            transport: Transport::Http,
         }
     }
 
@@ -66,6 +68,12 @@ impl Device {
 
     pub fn empty_handed(id: &str) -> Self {
         Self::new(id, Proof::Nothing)
+    }
+
+    /// Its sessions are connections.
+    pub fn over_mqtt(mut self) -> Self {
+        self.transport = Transport::Mqtt;
+        self
     }
 
     pub fn speaking(mut self, version: &str) -> Self {
@@ -98,7 +106,7 @@ impl Device {
             operation: operation.cloned(),
             origin: Origin {
                 address: IpAddr::from([192, 0, 2, 7]),
-                transport: Transport::Http,
+                transport: self.transport,
             },
         }
     }
