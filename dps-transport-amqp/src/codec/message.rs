@@ -59,11 +59,6 @@ impl<'a> MessageId<'a> {
     pub(crate) const fn value(&self) -> &Value<'a> {
         &self.0
     }
-
-    /// Made by ourselves, or for a test.
-    pub(crate) const fn text(text: &'a str) -> Self {
-        Self(Value::String(text))
-    }
 }
 
 impl<'a> Message<'a> {
@@ -130,7 +125,8 @@ fn section(descriptor: Descriptor<'_>) -> Result<u64, DecodeError> {
 /// What a device is told.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Response<'a> {
-    pub(crate) correlation_id: Option<MessageId<'a>>,
+    /// What the device called its request, encoded.
+    pub(crate) id: Option<&'a [u8]>,
     /// In seconds; written under both spellings, because C and Node.js read `retry-after`
     /// (`prov_transport_amqp_common.c`, `amqp.ts`) and C# reads `Retry-After`
     /// (`ProvisioningTransportHandlerAmqp.cs`).
@@ -146,8 +142,8 @@ impl Response<'_> {
             for _ in 0..5 {
                 fields.null();
             }
-            match &self.correlation_id {
-                Some(id) => fields.next().value(id.value()),
+            match self.id {
+                Some(id) => fields.next().encoded(id),
                 None => fields.null(),
             }
             fields.next().symbol("application/json; charset=utf-8");

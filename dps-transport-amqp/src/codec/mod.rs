@@ -27,7 +27,7 @@ pub(crate) use self::frame::{
     Frame, FrameKind, HEADER_BYTES, Header, Layer, MIN_MAX_FRAME_BYTES, decode_frame, encode_empty,
     encode_frame,
 };
-pub(crate) use self::message::{Body, Message, MessageId, Response};
+pub(crate) use self::message::{Body, Message, MessageId, Response, put_retry_after};
 pub(crate) use self::performative::{
     Attach, Begin, Close, Detach, Disposition, End, ErrorInfo, Flow, Open, Outcome, Performative,
     Terminus, Transfer,

@@ -96,6 +96,11 @@ impl Writer<'_> {
         });
     }
 
+    /// A value that was written before.
+    pub(crate) fn encoded(&mut self, value: &[u8]) {
+        self.0.extend(value);
+    }
+
     /// A value as it was read. What is inside of it keeps its form.
     pub(crate) fn value(&mut self, value: &Value<'_>) {
         match *value {

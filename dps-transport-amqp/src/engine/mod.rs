@@ -253,6 +253,12 @@ impl<'a> Engine<'a> {
         self.drop_sessions();
     }
 
+    /// Waits for the peer no longer.
+    pub(crate) fn abandon(&mut self) {
+        self.phase = Phase::Over;
+        self.drop_sessions();
+    }
+
     /// Says that we are alive.
     pub(crate) fn beat(&mut self) {
         if self.is_open() {
