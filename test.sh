@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl. Says at the end what ran, what was skipped and why.
+# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl, mosquitto's clients. Says at the end what ran,
+# what was skipped and why.
 # Where CI=true, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -46,6 +47,7 @@ quickstart() {
 
 conformance_tools() {
   need openssl openssl
+  need mosquitto_pub mosquitto-clients
   need perl perl-base
   need unshare util-linux
   need python3 python3

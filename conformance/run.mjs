@@ -1,4 +1,5 @@
-// Runs the Azure device SDKs, unmodified, against the example `serve`. See README.md beside this file.
+// Runs the Azure device SDKs, unmodified, against the example `serve`; with `--record DIRECTORY`, keeps there what some
+// of them and the server tell each other. See README.md beside this file.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -6,26 +7,33 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { judgeAccepted, judgeRefused } from './lib/judge.mjs';
-import { CLIENTS, MODES, cases } from './lib/matrix.mjs';
-import { settle } from './lib/network.mjs';
+import { parseArgs } from 'node:util';
+import { keep as keepCapture } from './lib/captures.mjs';
+import { judgeAccepted, judgeCommand, judgeRefused, judgeTold } from './lib/judge.mjs';
+import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
+import { mosquittoVersion } from './lib/mosquitto.mjs';
+import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
 import { PYTHON, makeEnvironment } from './lib/python.mjs';
+import { Recorder } from './lib/recorder.mjs';
 import { markdown, plain } from './lib/report.mjs';
 import { Server } from './lib/server.mjs';
 import { World } from './lib/world.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const JUDGES = { accepted: judgeAccepted, told: judgeTold, command: judgeCommand, refused: judgeRefused };
 const DEVICES_AT_ONCE = 4;
 const DEVICE_MILLISECONDS = 60_000;
 // iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
 const POLL_MILLISECONDS = 200;
 
+const { record } = parseArgs({ options: { record: { type: 'string' } } }).values;
 makeEnvironment();
+const mosquitto = mosquittoVersion() ?? fail("there are no mosquitto_pub and mosquitto_sub: Debian's mosquitto-clients");
 const where = await settle();
 const binary = serveBinary();
-const all = cases();
-const switchedOff = readSwitchedOff(all);
-console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}\n`);
+const switchedOff = readSwitchedOff(cases());
+const all = cases().filter((each) => !record || isRecorded(each));
+console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
 const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
@@ -43,7 +51,7 @@ for (const { each, complaints } of failed) {
 }
 const count = (verdict) => results.filter((result) => result.verdict === verdict).length;
 console.log(`\n${count('passed')} passed, ${failed.length} failed, ${count('off')} switched off`);
-await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
+if (!record) await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
 if (failed.length > 0) {
   console.log(`\nThe server said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
   process.exit(1);
@@ -60,20 +68,25 @@ async function runMode(mode) {
     outcomes.set(each.name, { each, verdict, complaints, exchanges });
   };
 
-  const config = await world.configure(mode);
-  const server = await Server.start(binary, config).catch((error) => fail(error.message));
-  await eachAtOnce(on.filter(({ kind }) => kind === 'accepted'), async (each) => {
+  const address = record ? BEHIND : ADDRESS;
+  const config = await world.configure(mode, address);
+  const server = await Server.start(binary, config, address).catch((error) => fail(error.message));
+  const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
+  const device = recorder ? (each) => recorded(recorder, each) : run;
+  // What is recorded has the recorder for itself.
+  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, on.filter(({ kind }) => !['refused', 'stop'].includes(kind)), async (each) => {
     const outcome = await device(each);
-    keep(each, judged(() => judgeAccepted(each, outcome)), outcome.exchanges.length);
+    keep(each, judged(() => JUDGES[each.kind](each, outcome)), outcome.exchanges.length);
   });
   // Refusals come last and one after the other: they count against the address they come from.
   const models = new Map();
   for (const each of on.filter(({ kind }) => kind === 'refused')) {
     const outcome = await device(each);
     const by = `${each.client}/${each.transport}`;
-    keep(each, judged(() => judgeRefused(each, outcome, models.get(by))), outcome.exchanges.length);
+    keep(each, judged(() => JUDGES.refused(each, outcome, models.get(by))), outcome.exchanges.length);
     if (!models.has(by)) models.set(by, outcome.exchanges[0]);
   }
+  recorder?.stop();
   const status = await server.stop().catch((error) => error.message);
   said += server.said;
   for (const each of on.filter(({ kind }) => kind === 'stop')) {
@@ -82,14 +95,30 @@ async function runMode(mode) {
   return mine.map(({ name }) => outcomes.get(name));
 }
 
-/** Runs one device in a process of its own and returns what it reported. */
-function device(each) {
-  const order = {
+function orderOf(each) {
+  return {
     ...world.devices.get(each.name),
     transport: each.transport,
+    habit: each.habit,
+    command: each.habit?.command,
     ca: world.serverAuthority.cert,
     pollMilliseconds: POLL_MILLISECONDS,
   };
+}
+
+/** The same as `run`, keeping what was said if the device ended as it must. */
+async function recorded(recorder, each) {
+  const order = orderOf(each);
+  recorder.expect(order);
+  const outcome = await run(each);
+  const complaints = judged(() => JUDGES[each.kind](each, outcome));
+  if (complaints.length === 0) await keepCapture(record, each, order, await recorder.finish());
+  return outcome;
+}
+
+/** Runs one device in a process of its own and returns what it reported. */
+function run(each) {
+  const order = orderOf(each);
   const { program, environment } = CLIENTS[each.client];
   const path = here(`devices/${program}`);
   // `localhost` may mean ::1 first; the server listens on 127.0.0.1.
@@ -129,12 +158,12 @@ function judged(judge) {
   }
 }
 
-async function eachAtOnce(items, run) {
+async function eachAtOnce(count, items, run) {
   const queue = [...items];
   const worker = async () => {
     for (let item = queue.shift(); item; item = queue.shift()) await run(item);
   };
-  await Promise.all(Array.from({ length: DEVICES_AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: count }, worker));
 }
 
 function serveBinary() {

@@ -66,13 +66,9 @@ fn main() {
              longer than it keeps its buffers, and knew all devices before: their records are not in it.",
             );
             table::memory(&found);
-            let ours = found.last().map_or(0.0, Memory::bytes_each);
-            let word = if ours <= MOST { "holds" } else { "MISSED" };
-            println!(
-                "ours holds {:.1} kB; at most {:.1}: {word}",
-                ours / 1000.0,
-                MOST / 1000.0
-            );
+            if let Some(ours) = found.last() {
+                table::bytes(ours, MOST);
+            }
             Ok(())
         },
     )

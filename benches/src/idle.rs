@@ -4,12 +4,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
-use tokio_rustls::client::TlsStream;
 
-use crate::client::{self, Visits};
+use crate::client::{Line, Visit, Visits};
 use crate::process::{cpu_time, open_files_limit, resident_bytes};
 use crate::server::Spawned;
 
@@ -20,7 +17,7 @@ pub struct Held {
     pub step: u64,
     /// How many steps.
     pub steps: u64,
-    /// One request on each, answered, before it rests; otherwise the handshake alone.
+    /// The conversation on each, up to the goodbye, before it rests; otherwise the handshake alone.
     pub request: bool,
     /// How long all connections rest before the memory is read: what a server gives back it gives
     /// back after a while.
@@ -88,7 +85,7 @@ fn each(bytes: u64, connections: u64) -> f64 {
 /// Opens connections step by step, holds them all, and reads the memory of `server` after each step.
 ///
 /// * `server`: a fresh process: memory once used and given back would hide the next use.
-/// * `wanted`: what the answer must contain, if a request is made.
+/// * `wanted`: what the last answer must contain, if there is a conversation.
 ///
 /// # Errors
 /// When a connection or a request fails.
@@ -109,7 +106,7 @@ pub async fn hold(
         before,
         steps: Vec::new(),
     };
-    let mut kept: Vec<TlsStream<TcpStream>> = Vec::new();
+    let mut kept: Vec<Line> = Vec::new();
     for step in 0..held.steps {
         let first = step * held.step;
         let tasks: Vec<_> = (0..AT_ONCE)
@@ -119,7 +116,7 @@ pub async fn hold(
                     let mut mine = Vec::new();
                     let last = first + held.step;
                     for n in (first + task..last).step_by(usize_of(AT_ONCE)) {
-                        mine.push(open(port, n, &visits, wanted, held.request).await?);
+                        mine.push(open(port, n, &visits, wanted, held.request).await?.0);
                     }
                     Ok::<_, io::Error>(mine)
                 })
@@ -134,14 +131,14 @@ pub async fn hold(
             .steps
             .push((first + held.step, resident_bytes(server.pid())));
     }
-    still_open(&mut kept).await?;
+    still_open(&kept).await?;
     Ok(memory)
 }
 
 /// Lets every device come and go once, so that what a server keeps of devices is not counted as what
 /// it keeps of connections.
 ///
-/// * `visits`: requests that are the last of their connection.
+/// * `visits`: conversations after which the server ends the connection.
 ///
 /// # Errors
 /// When a connection or a request fails.
@@ -152,9 +149,8 @@ pub async fn visit_all(
     count: u64,
 ) -> io::Result<()> {
     for n in 0..count {
-        let mut stream = open(server.port(), n, visits, wanted, true).await?;
-        // Until the server ends the connection.
-        stream.read_to_end(&mut Vec::new()).await?;
+        let (mut line, visit) = open(server.port(), n, visits, wanted, true).await?;
+        visit.part(&mut line).await?;
     }
     Ok(())
 }
@@ -165,13 +161,13 @@ async fn open(
     visits: &Visits,
     wanted: &[u8],
     request: bool,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<(Line, Visit)> {
     let visit = visits(n);
-    let mut stream = client::connect(port, n, &visit.tls).await?;
+    let mut line = Line::open(port, n, visit.tls.as_ref()).await?;
     if request {
-        client::ask(&mut stream, &visit.request, wanted, &mut Vec::new()).await?;
+        visit.converse(&mut line, wanted, &mut Vec::new()).await?;
     }
-    Ok(stream)
+    Ok((line, visit))
 }
 
 fn usize_of(n: u64) -> usize {
@@ -192,9 +188,9 @@ async fn settled(pid: u32) {
 }
 
 /// Sees to it that nobody hung up: memory of closed connections would be cheap.
-async fn still_open(kept: &mut [TlsStream<TcpStream>]) -> io::Result<()> {
-    for stream in kept {
-        match stream.get_ref().0.try_read(&mut [0; 64]) {
+async fn still_open(kept: &[Line]) -> io::Result<()> {
+    for line in kept {
+        match line.tcp().try_read(&mut [0; 64]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
             Ok(_) => {

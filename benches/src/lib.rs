@@ -7,7 +7,7 @@
 //!
 //! * [`bench_main`] is the `main` of a benchmark: it starts the roles, pins, and cleans up.
 //! * [`server`] holds our server and those to compare it with: the tightest rustls server we know how to write,
-//!   hyper over rustls with a constant answer, and the nginx of the distribution.
+//!   hyper over rustls with a constant answer, and the nginx and mosquitto of the distribution.
 //! * [`world`] is the service that is measured, without a server around it.
 //! * [`visits`] says who comes, [`client`] is the load, [`table`] prints.
 //! * [`measure`], [`idle`] and [`inside`] are the three experiments; the last needs no server.
@@ -30,6 +30,7 @@ pub mod client;
 pub mod idle;
 pub mod inside;
 pub mod measure;
+pub mod packets;
 pub mod pki;
 pub mod process;
 mod run;

@@ -2,25 +2,28 @@
 
 mod constant;
 pub mod hyper;
+mod mosquitto;
 mod nginx;
 pub mod ours;
+pub mod plain;
 mod spawn;
 pub mod tight;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::pki::PkiFiles;
 
-pub use constant::Answer;
+pub use constant::{Answer, Canned, Said};
+pub use mosquitto::Mosquitto;
 pub use nginx::{Nginx, NginxTls};
 pub use spawn::Spawned;
 
@@ -78,14 +81,25 @@ impl Setup {
     }
 }
 
-/// A listener on a free port of 127.0.0.1, with room for a burst of connections.
+/// Says that the server listens, on a free port of 127.0.0.1 with room for a burst of connections, and
+/// hands each connection, with where it comes from, to a task of its own.
 ///
 /// # Errors
-/// When the kernel gives none.
-pub fn listener() -> io::Result<TcpListener> {
+/// When the kernel gives no port, or no connection.
+pub async fn accept_all<F>(setup: &Setup, serve: impl Fn(TcpStream, IpAddr) -> F) -> io::Result<()>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let socket = TcpSocket::new_v4()?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-    socket.listen(4096)
+    let listener = socket.listen(4096)?;
+    setup.listening(listener.local_addr()?.port())?;
+    loop {
+        let (stream, from) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        // A client that breaks off is the client's business: it counts the failure.
+        tokio::spawn(serve(stream, from.ip()));
+    }
 }
 
 /// Runs `server` on a current-thread runtime, which is the cheapest for one core.

@@ -110,6 +110,20 @@ pub fn memory(all: &[Memory]) {
     grid(&head, rows);
 }
 
+/// Prints the memory of one connection with what is asked of it.
+///
+/// * `most`: what the project promises, in bytes.
+pub fn bytes(ours: &Memory, most: f64) {
+    let each = ours.bytes_each();
+    let word = if each <= most { "holds" } else { "MISSED" };
+    println!(
+        "{} holds {:.1} kB; at most {:.1}: {word}",
+        ours.label,
+        each / 1000.0,
+        most / 1000.0
+    );
+}
+
 fn micros(value: f64) -> String {
     if value < 1.0 {
         format!("{value:.3}")

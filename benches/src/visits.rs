@@ -1,12 +1,15 @@
 //! Who visits and what they send.
 
+pub mod mqtt;
+
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::ClientConfig;
 
 use crate::Bench;
-use crate::client::{Visit, Visits, handshake, handshake_as};
+use crate::client::{Exchange, Heard, Visit, Visits, handshake, handshake_as};
 use crate::world::token;
 
 /// The ID scope in every request.
@@ -27,10 +30,7 @@ pub fn with_certificates(bench: &Bench, count: u64, post_quantum: bool, close: b
     let visits = (0..count).map(|n| {
         let id = device_id(n);
         let tls = handshake_as(&plain, bench.pki().device(&id));
-        Visit {
-            tls,
-            request: register(&id, "", close),
-        }
+        over_http(tls, register(&id, "", close))
     });
     in_turn(visits.collect())
 }
@@ -44,10 +44,7 @@ pub fn with_tokens(numbers: impl IntoIterator<Item = u64>, close: bool) -> Visit
     let visits = numbers.into_iter().map(|n| {
         let id = device_id(n);
         let header = format!("authorization: {}\r\n", token(&id));
-        Visit {
-            tls: Arc::clone(&tls),
-            request: register(&id, &header, close),
-        }
+        over_http(Arc::clone(&tls), register(&id, &header, close))
     });
     in_turn(visits.collect())
 }
@@ -61,6 +58,15 @@ pub fn scattered(count: u64, among: u64) -> impl Iterator<Item = u64> {
 
 fn in_turn(visits: Vec<Visit>) -> Visits {
     Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
+}
+
+fn over_http(tls: Arc<ClientConfig>, said: Bytes) -> Visit {
+    let heard = Heard::Http("HTTP/1.1 202");
+    Visit {
+        tls: Some(tls),
+        talk: Rc::new([Exchange { said, heard }]),
+        goodbye: Bytes::new(),
+    }
 }
 
 /// A register request with the headers that the Azure SDKs send.

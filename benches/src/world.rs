@@ -208,11 +208,15 @@ pub fn hello(n: u64) -> DeviceHello {
     }
 }
 
-/// Registers one device, up to the end of the work.
+/// Registers one device, up to the end of the work, and returns the answer.
 ///
 /// # Panics
 /// When the device is not assigned.
-pub async fn register(service: &Provisioner, hello: DeviceHello, version: &ApiVersion) {
+pub async fn register(
+    service: &Provisioner,
+    hello: DeviceHello,
+    version: &ApiVersion,
+) -> DeviceResponse {
     let Authentication::Accepted(session) = service.authenticate(hello).await else {
         panic!("a device is not believed");
     };
@@ -221,8 +225,9 @@ pub async fn register(service: &Provisioner, hello: DeviceHello, version: &ApiVe
     while let Some(work) = reply.work.take() {
         reply = work.await;
     }
-    let DeviceResponse::Operation { state, .. } = reply.response else {
+    let DeviceResponse::Operation { state, .. } = &reply.response else {
         panic!("no operation");
     };
     assert_eq!(state.status, Status::Assigned);
+    reply.response
 }

@@ -72,6 +72,29 @@ function judgeMqtt(each, exchanges, must) {
   }
 }
 
+/** Judges a device that must be told one thing, and that it is an error. */
+export function judgeTold(each, { exchanges, error, state }) {
+  if (state || exchanges.length !== 1) return [`${error?.name}: ${error?.message}; ${told(exchanges)}`];
+  const status = Number(exchanges[0].topic.match(TOPIC)?.groups.status);
+  const { errorCode } = JSON.parse(exchanges[0].body);
+  const { status: wanted } = each.expected;
+  return status === wanted && Math.floor(errorCode / 1000) === wanted ? [] : [`answered ${told(exchanges)}`];
+}
+
+/** Judges a command by how it ended and by what it said. */
+export function judgeCommand(each, { status, said, error }) {
+  if (error) return [error.message];
+  const { says, status: wanted } = each.expected;
+  const complaints = status === wanted ? [] : [`it ended with ${status}, not ${wanted}`];
+  let from = 0;
+  for (const text of says) {
+    const at = said.indexOf(text, from);
+    if (at < 0) complaints.push(`it did not say "${text}" in time`);
+    else from = at + text.length;
+  }
+  return complaints.length === 0 ? [] : [...complaints, said];
+}
+
 /** Judges a device that must be refused; `model` is how the first one was refused, if one was. */
 export function judgeRefused(each, outcome, model) {
   const { exchanges, state, error } = outcome;

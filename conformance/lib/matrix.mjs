@@ -1,6 +1,7 @@
 // Every case, as data. A case is one registration by one device; its name is how `switched-off.json` calls it.
 
 import { readFileSync } from 'node:fs';
+import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
 
 /** How the server answers a registration it can finish at once. */
 export const MODES = {
@@ -29,6 +30,7 @@ export const CLIENTS = {
   },
   'azure-iot-node-mqtt': {
     title: 'Azure Node.js device SDK',
+    package: 'azure-iot-provisioning-device-mqtt',
     version: version('azure-iot-provisioning-device-mqtt'),
     program: 'azure-node-mqtt.cjs',
     refusal: 'UnauthorizedError',
@@ -37,6 +39,7 @@ export const CLIENTS = {
   },
   'azure-iot-python': {
     title: 'Azure Python device SDK',
+    package: 'azure-iot-device',
     version: pythonVersion('azure-iot-device'),
     program: 'azure_python.py',
     refusal: 'ClientError',
@@ -48,6 +51,20 @@ export const CLIENTS = {
     program: 'identity-service.cjs',
     refusal: 'UnauthorizedError',
     exchanges: { 'one-exchange': 2, polling: 2 },
+  },
+  // What the operating system has: the version is no part of the table.
+  mosquitto: {
+    title: 'libmosquitto',
+    version: '',
+    program: 'mosquitto.py',
+    refusal: 'Refused',
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  'mosquitto-tools': {
+    title: 'mosquitto_pub, mosquitto_sub',
+    version: '',
+    program: 'mosquitto-tools.cjs',
+    exchanges: { 'one-exchange': 0, polling: 0 },
   },
 };
 
@@ -102,16 +119,43 @@ export function cases() {
         ...REFUSED_BY_MQTT.map((refusal) => refused(client, refusal, mode, transport)),
       ]),
     ),
+    ...accepted('mosquitto', BY_MQTT, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
+    ...Object.entries(HABITS).flatMap(([name, habit]) =>
+      accepted('mosquitto', ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'mqtt', name, habit),
+    ),
+    ...accepted('mosquitto', ['symmetric-group'], ['no-payload'], mode, undefined, 'mqtt', 'unknown-operation', UNKNOWN_OPERATION)
+      .map((each) => ({ ...each, kind: 'told', expected: { ...each.expected, status: 404 } })),
+    ...REFUSED_BY_MQTT.map((refusal) => refused('mosquitto', refusal, mode, 'mqtt')),
+    ...Object.entries(COMMANDS).flatMap(([name, habit]) =>
+      accepted('mosquitto-tools', ['x509-group'], ['no-payload'], mode, undefined, 'mqtt', name, habit)
+        .map((each) => ({ ...each, kind: 'command', expected: { ...each.expected, ...habit } })),
+    ),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
 
-function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transport = 'https') {
+/** What is recorded of each SDK and transport: every kind of credential, a payload and none, polls, and refusals. */
+const RECORDED = [
+  'symmetric-individual/no-payload/one-exchange',
+  'x509-individual/payload/one-exchange',
+  'x509-group/no-payload/polling',
+  'symmetric-group/payload/polling',
+  'refused/wrong-key/one-exchange',
+  'refused/unknown-x509/one-exchange',
+];
+
+/** Whether a case is one that is recorded. */
+export function isRecorded({ name, client }) {
+  return CLIENTS[client]?.package !== undefined && RECORDED.some((end) => name.endsWith(`/${end}`));
+}
+
+function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transport = 'https', habitName, habit) {
   return credentials.flatMap((credential) =>
     payloads.map((variant) => {
       const { hubs, echoes, deviceId } = CREDENTIALS[credential];
       const { payload } = PAYLOADS[variant];
-      const last = tls === 'TLSv1.3' ? variant : `${variant}-tls1.2`;
+      const last = habitName ?? (tls === 'TLSv1.3' ? variant : `${variant}-tls1.2`);
+      const { title } = CREDENTIALS[credential];
       // Each is a device of its own: no two cases register the same one with one server.
       const by = transport === 'mqtt-ws' ? '-ws' : '';
       const registrationId = `${client}${by}-${credential}-${last}`.replaceAll('.', '-');
@@ -125,7 +169,8 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
         credential,
         registrationId,
         payload,
-        row: { credential: CREDENTIALS[credential].title, payload: PAYLOADS[variant].title },
+        habit,
+        row: { credential: habit ? `${title}; ${habit.title}` : title, payload: PAYLOADS[variant].title },
         expected: {
           hubs,
           deviceId: deviceId(registrationId),

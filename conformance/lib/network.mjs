@@ -7,6 +7,10 @@ import { createServer } from 'node:net';
 export const ADDRESS = '127.0.0.1';
 export const PORT = 443;
 export const MQTT_PORT = 8883;
+export const PORTS = [PORT, MQTT_PORT];
+
+/** Where the server listens while somebody listens in its place; also the loopback. */
+export const BEHIND = '127.0.0.2';
 
 /** The exit status that says: this machine cannot run the suite at all, and nothing was tried. */
 export const CANNOT_RUN_HERE = 77;

@@ -10,7 +10,13 @@ export function rows(results) {
     const client = CLIENTS[each.client] ?? { title: '`serve`, SIGTERM ends it with status 0', version: '' };
     const tls = each.transport === 'https' ? `, ${each.tls.replace('v', ' ')}` : '';
     const transport = each.transport ? TRANSPORTS[each.transport] + tls : 'HTTPS, MQTT';
-    const wanted = { accepted: 'assigned', refused: 'refused, 401', stop: 'exit 0' }[each.kind];
+    const wanted = {
+      accepted: 'assigned',
+      refused: 'refused, 401',
+      told: String(each.expected?.status),
+      command: each.expected?.result,
+      stop: 'exit 0',
+    }[each.kind];
     const result = { passed: wanted, failed: 'FAILED', off: 'switched off' }[verdict];
     const count = exchanges === undefined ? '' : String(exchanges);
     return [client.title, client.version, transport, each.row?.credential ?? '', each.row?.payload ?? '', each.mode, count, result];

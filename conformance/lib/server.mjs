@@ -2,9 +2,9 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { ADDRESS, MQTT_PORT, PORT } from './network.mjs';
+import { MQTT_PORT, PORT } from './network.mjs';
 
-const READY = [`https listening on ${ADDRESS}:${PORT}`, `mqtts listening on ${ADDRESS}:${MQTT_PORT}`];
+const ready = (address) => [`https listening on ${address}:${PORT}`, `mqtts listening on ${address}:${MQTT_PORT}`];
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 
@@ -13,14 +13,14 @@ export class Server {
   #exit;
   #said = '';
 
-  /** Starts `binary CONFIG` and returns once it says that it listens. */
-  static async start(binary, config) {
+  /** Starts `binary CONFIG` and returns once it says that it listens on `address`. */
+  static async start(binary, config, address) {
     const server = new Server();
-    await server.#start(binary, config);
+    await server.#start(binary, config, address);
     return server;
   }
 
-  async #start(binary, config) {
+  async #start(binary, config, address) {
     const child = spawn(binary, [config], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#exit = new Promise((resolve, reject) => {
@@ -31,8 +31,9 @@ export class Server {
     process.once('exit', () => child.kill('SIGKILL'));
     child.stderr.on('data', (chunk) => (this.#said += chunk));
 
-    const ready = new Promise((resolve) => {
-      const missing = new Set(READY);
+    const awaited = ready(address);
+    const listening = new Promise((resolve) => {
+      const missing = new Set(awaited);
       createInterface({ input: child.stdout }).on('line', (line) => {
         this.#said += `${line}\n`;
         missing.delete(line.trim());
@@ -43,7 +44,7 @@ export class Server {
       throw new Error(`${binary} ended with ${status} before it listened:\n${this.#said}`);
     });
     try {
-      await within(START_MILLISECONDS, `${binary} did not print "${READY.join('" and "')}"`, Promise.race([ready, ended]));
+      await within(START_MILLISECONDS, `${binary} did not print "${awaited.join('" and "')}"`, Promise.race([listening, ended]));
     } catch (error) {
       child.kill('SIGKILL');
       throw error;

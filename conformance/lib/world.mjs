@@ -24,6 +24,7 @@ export class World {
 
   async #create(directory, cases) {
     this.directory = directory;
+    this.host = HOST;
     const pki = new Pki(directory);
     this.serverAuthority = await pki.issue('conformance-server-ca', 'authority');
     this.server = await pki.issue(HOST, 'server', {
@@ -123,8 +124,8 @@ export class World {
     ];
   }
 
-  /** Writes the configuration for a server in `mode` and returns its path. */
-  async configure(mode) {
+  /** Writes the configuration for a server in `mode` that listens on `address`, and returns its path. */
+  async configure(mode, address) {
     const write = (name, text) => writeFile(join(this.directory, name), text);
     await write('server.pem', this.server.cert);
     await write('server.key', this.server.key);
@@ -133,7 +134,7 @@ export class World {
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
     const path = join(this.directory, `${mode}.toml`);
-    await writeFile(path, configuration(MODES[mode].graceMs));
+    await writeFile(path, configuration(MODES[mode].graceMs, address));
     return path;
   }
 }
@@ -145,15 +146,15 @@ const COMMON = {
   initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
 };
 
-function configuration(graceMs) {
+function configuration(graceMs, address) {
   const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
   const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
   return `certificate = "server.pem"
 private_key = "server.key"
 ${grace}
 [listen]
-https = "${ADDRESS}:${PORT}"
-mqtts = "${ADDRESS}:${MQTT_PORT}"
+https = "${address}:${PORT}"
+mqtts = "${address}:${MQTT_PORT}"
 
 [[instance]]
 id_scope = "${ID_SCOPE}"

@@ -1,6 +1,10 @@
-//! The answer that decides nothing.
+//! Answers that decide nothing.
 
 use bytes::Bytes;
+
+use super::Setup;
+use crate::client::complete;
+use crate::packets::{self, CONNACK, PUBACK, SUBACK};
 
 /// A constant answer of the shape and size of an `assigned` one.
 #[derive(Clone, Debug)]
@@ -40,6 +44,79 @@ impl Answer {
         .into_bytes();
         message.extend_from_slice(&self.body);
         message
+    }
+}
+
+/// What a constant server answers to what.
+#[derive(Clone, Debug)]
+pub enum Canned {
+    /// To every request the same.
+    Http {
+        /// The answer.
+        message: Vec<u8>,
+        /// Leave the connection open.
+        keep: bool,
+    },
+    /// To every packet what a registration gets; packets are believed to be what they seem.
+    Mqtt {
+        /// To a PUBLISH: PUBACK and a PUBLISH.
+        answer: Vec<u8>,
+    },
+}
+
+/// One thing that was asked, and what is to be said to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The length of the question.
+    pub taken: usize,
+    /// The answer; may be empty.
+    pub answer: &'a [u8],
+    /// Whether the connection ends after it.
+    pub last: bool,
+}
+
+impl Canned {
+    /// Options: `protocol` (`http` or `mqtt`; `http`), `body` (bytes of the answer's body, 600), `keep`
+    /// (over HTTP, keep connections open after an answer, false).
+    pub fn of(setup: &Setup) -> Self {
+        let answer = Answer::of(setup.option("body", 600));
+        if setup.option("protocol", "http".to_owned()) == "mqtt" {
+            let message = packets::publish(&packets::answer_topic(), answer.body());
+            return Self::Mqtt {
+                answer: [PUBACK, &message].concat(),
+            };
+        }
+        let keep = setup.option("keep", false);
+        Self::Http {
+            message: answer.message(!keep),
+            keep,
+        }
+    }
+
+    /// Answers what stands at the beginning of `text`, if it is whole.
+    pub fn answer(&self, text: &[u8]) -> Option<Said<'_>> {
+        match self {
+            Self::Http { message, keep } => Some(Said {
+                taken: complete(text)?,
+                answer: message,
+                last: !keep,
+            }),
+            Self::Mqtt { answer } => {
+                let taken = packets::length(text, 1)?;
+                let (answer, last) = match text[0] >> 4 {
+                    1 => (CONNACK, false),
+                    3 => (&answer[..], false),
+                    8 => (SUBACK, false),
+                    14 => (&b""[..], true),
+                    _ => (&b""[..], false),
+                };
+                Some(Said {
+                    taken,
+                    answer,
+                    last,
+                })
+            }
+        }
     }
 }
 

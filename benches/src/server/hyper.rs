@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Answer, Setup, listener, on_one_core, tls};
+use super::{Answer, Setup, accept_all, on_one_core, tls};
 
 /// Serves a constant answer through hyper and tokio-rustls, both as they come.
 ///
@@ -25,26 +25,17 @@ use super::{Answer, Setup, listener, on_one_core, tls};
 pub fn serve(setup: &Setup) -> io::Result<()> {
     let body = Answer::of(setup.option("body", 600)).body().clone();
     let acceptor = TlsAcceptor::from(tls(setup));
-    on_one_core(async move {
-        let listener = listener()?;
-        setup.listening(listener.local_addr()?.port())?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let (acceptor, body) = (acceptor.clone(), body.clone());
-            tokio::spawn(async move {
-                let _ = stream.set_nodelay(true);
-                let Ok(stream) = acceptor.accept(stream).await else {
-                    return;
-                };
-                let service = service_fn(move |request| answer(request, body.clone()));
-                let connection = http1::Builder::new();
-                // A client that breaks off is the client's business: it counts the failure.
-                let _ = connection
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
+    on_one_core(accept_all(setup, move |stream, _| {
+        let (acceptor, body) = (acceptor.clone(), body.clone());
+        async move {
+            let stream = acceptor.accept(stream).await?;
+            let service = service_fn(move |request| answer(request, body.clone()));
+            http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+                .map_err(io::Error::other)
         }
-    })
+    }))
 }
 
 async fn answer(

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::id::ApiVersion;
 use dps_core::store::Store;
@@ -12,47 +13,61 @@ use dps_core::time::SystemClock;
 use dps_store_memory::MemoryStore;
 use dps_transport::{FailureLimit, Listener, ServerTls, Tasks, TlsProvider, bind};
 use dps_transport_http::Http;
+use dps_transport_mqtt::Mqtt;
 
 use super::{Setup, on_one_core};
 use crate::pki::PkiFiles;
 use crate::visits::scattered;
 use crate::world;
 
-/// Serves the device API over HTTPS.
+/// Serves the device API, over HTTPS with MQTT in WebSockets, or over MQTT.
 ///
-/// An X.509 group of the run's intermediate, with the run's root among the instance's certificates,
-/// and a symmetric-key group; the store in memory; the limit of failed attempts before it all; the
-/// transport's own limits. A client certificate is always asked for, never required.
+/// A client certificate is always asked for, never required; the transports' own limits.
 ///
-/// Options: `enrollments` (so many individual enrollments, 0), `known` (so many of them, scattered
-/// over all, have registered before, 0).
+/// Options: `protocol` (`http` or `mqtt`; `http`), and those of [`service`].
 ///
 /// # Errors
 /// When the server cannot listen.
 pub fn serve(setup: &Setup) -> io::Result<()> {
     on_one_core(async {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let service = service(setup).await;
         let files = setup.pki();
-        let root = PkiFiles::certificate(&files.root());
-        let intermediate = PkiFiles::certificate(&files.intermediate());
-        let groups = [world::key_group(), world::certificate_group(&intermediate)];
-        let enrollments: u64 = setup.option("enrollments", 0);
-        world::fill(&store, &world::instance(Some(&root)), &groups, enrollments).await;
-        let service = world::service(&store);
-        for n in scattered(setup.option("known", 0), enrollments) {
-            world::register(&service, world::hello(n), &ApiVersion::usual()).await;
-        }
-        let limited = FailureLimit::new(Arc::new(service), Arc::new(SystemClock), AWS_LC.random);
-        let http = Http::new(Arc::new(limited));
         let (chain, key) = (
             std::fs::read(files.server_chain())?,
             std::fs::read(files.server_key())?,
         );
         let tls = ServerTls::from_pem(&TlsProvider::aws_lc(), &chain, &key);
         let tls = tls.map_err(io::Error::other)?;
-        let listener = Listener::new(tls, Arc::new(http), Tasks::new()).with_alpn(&["http/1.1"]);
+        let mqtt = Mqtt::new(Arc::clone(&service));
+        let listener = if setup.option("protocol", "http".to_owned()) == "mqtt" {
+            Listener::new(tls, Arc::new(mqtt), Tasks::new())
+        } else {
+            let http = Http::new(service).websocket("mqtt", Arc::new(mqtt.over_websockets()));
+            Listener::new(tls, Arc::new(http), Tasks::new()).with_alpn(&["http/1.1"])
+        };
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         setup.listening(socket.local_addr()?.port())?;
         listener.serve(socket).await
     })
+}
+
+/// An X.509 group of the run's intermediate, with the run's root among the instance's certificates,
+/// and a symmetric-key group; the store in memory; the limit of failed attempts before it all.
+///
+/// Options: `enrollments` (so many individual enrollments, 0), `known` (so many of them, scattered
+/// over all, have registered before, 0).
+pub async fn service(setup: &Setup) -> Arc<dyn DeviceApi> {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let files = setup.pki();
+    let root = PkiFiles::certificate(&files.root());
+    let intermediate = PkiFiles::certificate(&files.intermediate());
+    let groups = [world::key_group(), world::certificate_group(&intermediate)];
+    let enrollments: u64 = setup.option("enrollments", 0);
+    world::fill(&store, &world::instance(Some(&root)), &groups, enrollments).await;
+    let service = world::service(&store);
+    for n in scattered(setup.option("known", 0), enrollments) {
+        world::register(&service, world::hello(n), &ApiVersion::usual()).await;
+    }
+    let limited = FailureLimit::new(Arc::new(service), Arc::new(SystemClock), AWS_LC.random);
+    Arc::new(limited)
 }

@@ -22,43 +22,29 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::{Answer, Setup, listener, on_one_core, tls};
-use crate::client::complete;
+use super::{Canned, Setup, accept_all, on_one_core, tls};
 
-/// Serves a constant answer as cheaply as we know how.
+/// Serves constant answers as cheaply as we know how.
 ///
-/// Options: `body` (bytes of the answer's body, 600), `mutual` (require a client certificate, false),
-/// `keep` (keep connections open after an answer, false).
+/// Options: those of [`Canned`], and `mutual` (require a client certificate, false).
 ///
 /// # Errors
 /// When the server cannot listen.
 pub fn serve(setup: &Setup) -> io::Result<()> {
-    let keep = setup.option("keep", false);
-    let answer: Arc<[u8]> = Answer::of(setup.option("body", 600)).message(!keep).into();
+    let canned: Arc<Canned> = Canned::of(setup).into();
     let config = tls(setup);
-    on_one_core(async move {
-        let listener = listener()?;
-        setup.listening(listener.local_addr()?.port())?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let (config, answer) = (Arc::clone(&config), Arc::clone(&answer));
-            tokio::spawn(async move {
-                // A client that breaks off is the client's business: it counts the failure.
-                let _ = connection(stream, config, &answer, keep).await;
-            });
-        }
-    })
+    on_one_core(accept_all(setup, move |stream, _| {
+        connection(stream, Arc::clone(&config), Arc::clone(&canned))
+    }))
 }
 
 async fn connection(
     mut stream: TcpStream,
     config: Arc<ServerConfig>,
-    answer: &[u8],
-    keep: bool,
+    canned: Arc<Canned>,
 ) -> io::Result<()> {
-    stream.set_nodelay(true)?;
     let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut request = Vec::new();
+    let mut part = Vec::new();
     poll_fn(|cx| {
         loop {
             while tls.wants_write() {
@@ -68,11 +54,7 @@ async fn connection(
                 return Poll::Ready(Ok(()));
             }
             tls.process_new_packets().map_err(io::Error::other)?;
-            if !take_request(&mut tls, &mut request)? {
-                continue;
-            }
-            tls.writer().write_all(answer)?;
-            if keep {
+            if !answer(&mut tls, &mut part, &canned)? {
                 continue;
             }
             tls.send_close_notify();
@@ -85,26 +67,41 @@ async fn connection(
     .await
 }
 
-/// Takes one whole request from the plain text, if it is there; `part` holds what came before.
-fn take_request(tls: &mut ServerConnection, part: &mut Vec<u8>) -> io::Result<bool> {
-    let mut reader = tls.reader();
-    let taken = match reader.fill_buf() {
-        Ok(text) if part.is_empty() && complete(text) == Some(text.len()) => text.len(),
-        Ok(text) => {
-            part.extend_from_slice(text);
-            let taken = text.len();
-            reader.consume(taken);
-            let whole = complete(part).is_some();
-            if whole {
-                *part = Vec::new();
-            }
-            return Ok(whole);
+/// Answers what is whole of the plain text, and says whether that was the end; `part` holds what came
+/// before and was not whole.
+fn answer(tls: &mut ServerConnection, part: &mut Vec<u8>, canned: &Canned) -> io::Result<bool> {
+    loop {
+        let mut reader = tls.reader();
+        let text = match reader.fill_buf() {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if text.is_empty() {
+            return Ok(true);
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    reader.consume(taken);
-    Ok(true)
+        if let (true, Some(said)) = (part.is_empty(), canned.answer(text)) {
+            reader.consume(said.taken);
+            tls.writer().write_all(said.answer)?;
+            if said.last {
+                return Ok(true);
+            }
+            continue;
+        }
+        part.extend_from_slice(text);
+        let taken = text.len();
+        reader.consume(taken);
+        while let Some(said) = canned.answer(part) {
+            tls.writer().write_all(said.answer)?;
+            if said.last {
+                return Ok(true);
+            }
+            part.drain(..said.taken);
+        }
+        if part.is_empty() {
+            *part = Vec::new();
+        }
+    }
 }
 
 fn poll_io(

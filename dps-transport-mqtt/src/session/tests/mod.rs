@@ -1,5 +1,6 @@
 mod connecting;
 mod forbidden;
+mod golden;
 mod patience;
 mod pressure;
 mod properties;
