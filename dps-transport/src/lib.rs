@@ -25,7 +25,8 @@
 //! ```
 //!
 //! It judges no certificate and knows no protocol. Whoever writes another transport implements
-//! [`Protocol`], passes replies through [`settle`], and renders with [`device_json`].
+//! [`Protocol`], passes replies through [`settle`], and renders with [`device_json`]; for one that keeps a
+//! connection, [`Conversation`] leaves reading, asking, writing and timers to [`Terms::hold`].
 //!
 //! # Features
 //!
@@ -44,6 +45,7 @@
     )
 )]
 
+mod conversation;
 pub mod device_json;
 mod failure_limit;
 mod limits;
@@ -57,6 +59,7 @@ mod secured;
 mod tasks;
 mod tls;
 
+pub use self::conversation::{ClockStamps, Conversation, Question, Stamp, Stamps, Terms, Verdict};
 pub use self::failure_limit::FailureLimit;
 pub use self::limits::Limits;
 pub use self::listener::{Listener, bind, bind_shared};

@@ -1,16 +1,22 @@
 //! A device's connection as a conversation without I/O, and what drives it.
 
+mod driver;
+mod stamp;
+
 use std::time::Duration;
 
 use dps_core::api::{DeviceHello, DeviceRequest, DeviceResponse};
 use dps_core::error::ServiceError;
 use dps_core::id::ApiVersion;
 
+pub use self::driver::Terms;
+pub use self::stamp::{ClockStamps, Stamp, Stamps};
+
 /// One device's connection, without I/O: bytes in, questions out; answers in, bytes out.
 ///
-/// Time comes in too, as what has passed since the connection began. Whoever drives it reads while
-/// [`Conversation::wants_bytes`], asks what [`Conversation::question`] says, one thing at a time, and
-/// writes what is in the output.
+/// MQTT and AMQP are spoken this way, and a protocol of one's own can be. Time comes in too, as what has
+/// passed since the connection began. [`Terms::hold`] reads while [`Conversation::wants_bytes`], asks what
+/// [`Conversation::question`] says, one thing at a time, and writes what is in the output.
 pub trait Conversation: Send {
     /// Takes what has come.
     fn receive(&mut self, bytes: &[u8], now: Duration);
