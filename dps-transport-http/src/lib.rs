@@ -51,7 +51,6 @@ pub mod fuzzing;
 mod limits;
 mod parked;
 mod reply;
-mod request_id;
 pub mod service;
 mod transport;
 mod websocket;

@@ -31,6 +31,13 @@ pub(crate) struct Stamp {
     pub(crate) now: Timestamp,
 }
 
+impl From<dps_transport::Stamp> for Stamp {
+    fn from(stamp: dps_transport::Stamp) -> Self {
+        let dps_transport::Stamp { id, now } = stamp;
+        Self { id, now }
+    }
+}
+
 impl Stamp {
     /// Answers a register. Always 202, whatever became of it: other codes of success mean failure to
     /// C# (`RuntimeRegistration.cs`) and to iot-identity-service (`dps/mod.rs`), which then polls.

@@ -13,9 +13,9 @@ use dps_core::api::{
     Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Origin, Transport,
 };
 use dps_core::error::{Reason, ServiceError};
-use dps_core::time::{Clock, SystemClock};
+use dps_core::time::Clock;
 use dps_transport::device_json::DeviceRegistration;
-use dps_transport::{ByteStream, Peer, Protocol, Tasks, settle};
+use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Stamps as _, Tasks, settle};
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderMap, Request, Response};
@@ -27,7 +27,6 @@ use crate::address::{Action, Address};
 use crate::evidence::evidence;
 use crate::limits::Limits;
 use crate::reply::{Answer, Stamp, location};
-use crate::request_id::RequestIds;
 use crate::websocket::{Upgrade, WebSockets};
 use crate::{body, connection};
 
@@ -43,10 +42,9 @@ pub struct Http {
 #[derive(Clone, Debug)]
 struct Parts {
     api: Arc<dyn DeviceApi>,
-    clock: Arc<dyn Clock>,
     grace: Duration,
     limits: Limits,
-    ids: Arc<RequestIds>,
+    stamps: Arc<ClockStamps>,
     websockets: WebSockets,
 }
 
@@ -60,10 +58,9 @@ impl Http {
     pub fn new(api: Arc<dyn DeviceApi>) -> Self {
         let parts = Parts {
             api,
-            clock: Arc::new(SystemClock),
             grace: Self::DEFAULT_GRACE,
             limits: Limits::default(),
-            ids: Arc::default(),
+            stamps: Arc::default(),
             websockets: WebSockets::default(),
         };
         Self {
@@ -91,7 +88,7 @@ impl Http {
     /// What tells the time written into error bodies. Default the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::make_mut(&mut self.parts).clock = clock;
+        Arc::make_mut(&mut self.parts).stamps = Arc::new(ClockStamps::new(clock));
         self
     }
 
@@ -159,10 +156,7 @@ impl Http {
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
-        Stamp {
-            id: self.parts.ids.next(),
-            now: self.parts.clock.now(),
-        }
+        self.parts.stamps.stamp().into()
     }
 }
 

@@ -7,10 +7,10 @@ use dps_core::api::{DeviceResponse, Transport};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::TrackingId;
 use dps_core::time::Timestamp;
-use dps_transport::{Peer, Timeouts};
+use dps_transport::{Conversation, Peer, Question, Stamp, Stamps, Timeouts, Verdict};
 
 use crate::packet::{Stage, decode, encode};
-use crate::session::{Question, Session, Stamp, Stamps};
+use crate::session::Session;
 use crate::topic::Asked;
 use crate::user_name::UserName;
 
@@ -36,6 +36,7 @@ pub fn is_user_name(text: &str) -> bool {
     UserName::read(text).and_then(UserName::claim).is_some()
 }
 
+#[derive(Debug)]
 struct Fixed;
 
 impl Stamps for Fixed {
@@ -74,7 +75,11 @@ fn advance(session: &mut Session<'_>, believed: bool, told: &mut Vec<u8>) -> boo
     let question = session.question();
     match &question {
         Some(Question::Authenticate(_)) => {
-            let verdict = if believed { Ok(()) } else { Err(refusal) };
+            let verdict = if believed {
+                Verdict::Believed
+            } else {
+                Verdict::Denied(refusal)
+            };
             session.judged(verdict, Duration::ZERO);
         }
         Some(Question::Call(..)) => {

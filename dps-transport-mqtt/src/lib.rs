@@ -45,7 +45,6 @@
 //! - Other topics, quality 2, retained messages, payloads over 96 KiB, a second CONNECT, and whatever is
 //!   no packet: the connection is closed.
 
-mod driver;
 #[cfg(feature = "__fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

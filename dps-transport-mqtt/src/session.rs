@@ -1,8 +1,4 @@
-//! One device's conversation, without I/O: bytes in, questions out; answers in, bytes out.
-//!
-//! Time comes in too, as what has passed since the connection began, and [`Session::deadline`] says
-//! until when something has to happen. Whoever drives it reads while [`Session::wants_bytes`], asks
-//! what [`Session::question`] says, one thing at a time, and writes what is in the output.
+//! One device's conversation.
 
 mod answer;
 mod handle;
@@ -17,9 +13,8 @@ use dps_core::api::{DeviceHello, DeviceRequest, DeviceResponse, Transport};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::{ApiVersion, OperationId, RegistrationId};
 use dps_transport::device_json::{DeviceRegistration, MAX_BODY_BYTES};
-use dps_transport::{Peer, Timeouts};
+use dps_transport::{Conversation, Peer, Question, Stamps, Timeouts, Verdict};
 
-pub(crate) use self::answer::{Stamp, Stamps};
 use crate::packet::{DecodeError, Packet, QoS, Stage, decode, encode};
 
 /// How many requests may wait for their answers; then nothing more is read. Our choice: devices ask
@@ -31,15 +26,6 @@ const MAX_OUTPUT_BYTES: usize = 16 * 1024;
 
 /// How many requests a device may make that is not believed. Our choice.
 const MAX_UNPROVEN: u8 = 5;
-
-/// What has to be found out.
-#[derive(Debug)]
-pub(crate) enum Question {
-    /// Whether the device is who it says.
-    Authenticate(DeviceHello),
-    /// What the device, proven by now, asks.
-    Call(ApiVersion, DeviceRequest),
-}
 
 /// Why a conversation is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,8 +128,52 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes what has come. `now` is what has passed since the connection began.
-    pub(crate) fn receive(&mut self, bytes: &[u8], now: Duration) {
+    /// Why the conversation is over, if it is. What is in the output is still to be written.
+    pub(crate) const fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Takes packets from the beginning of `bytes`, and says how much they were.
+    fn take(&mut self, bytes: &[u8], now: Duration) -> usize {
+        let mut used = 0;
+        let mut partial = false;
+        while self.wants_bytes() && used < bytes.len() {
+            let stage = match self.standing {
+                Standing::Unknown => Stage::First,
+                _ => Stage::Later,
+            };
+            match decode(&bytes[used..], stage) {
+                Ok(Some((packet, length))) => {
+                    used += length;
+                    self.last_packet = now;
+                    self.partial_since = None;
+                    self.handle(packet);
+                }
+                Ok(None) => {
+                    partial = true;
+                    break;
+                }
+                Err(error) => {
+                    if error == DecodeError::Protocol && stage == Stage::First {
+                        self.refuse_connection(1);
+                    }
+                    self.end = Some(error.into());
+                }
+            }
+        }
+        self.partial_since = partial.then(|| self.partial_since.unwrap_or(now));
+        used
+    }
+
+    fn send(&mut self, packet: &Packet<'_>) {
+        if let Err(error) = encode(packet, &mut self.output) {
+            tracing::error!(%error, "an answer cannot be sent");
+        }
+    }
+}
+
+impl Conversation for Session<'_> {
+    fn receive(&mut self, bytes: &[u8], now: Duration) {
         if self.input.is_empty() {
             let used = self.take(bytes, now);
             self.input.extend(&bytes[used..]);
@@ -153,8 +183,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Goes on with what has come before.
-    pub(crate) fn resume(&mut self, now: Duration) {
+    fn resume(&mut self, now: Duration) {
         let mut input = std::mem::take(&mut self.input);
         let used = self.take(&input, now);
         if used < input.len() {
@@ -163,9 +192,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether more bytes would be of use now. If not, an answer has to come in, or the output has to
-    /// be written first.
-    pub(crate) fn wants_bytes(&self) -> bool {
+    fn wants_bytes(&self) -> bool {
         self.end.is_none()
             && !matches!(self.standing, Standing::Unjudged(..))
             && self.unanswered.len() < MAX_UNANSWERED
@@ -174,8 +201,7 @@ impl<'a> Session<'a> {
             && (self.unproven_left > 0 || matches!(self.standing, Standing::Proven(..)))
     }
 
-    /// What to ask next; `None` if a question is out, or there is nothing to ask.
-    pub(crate) fn question(&mut self) -> Option<Question> {
+    fn question(&mut self) -> Option<Question> {
         while !self.asked && self.end.is_none() && self.output.len() < MAX_OUTPUT_BYTES {
             match &mut self.standing {
                 Standing::Unknown => return None,
@@ -222,8 +248,7 @@ impl<'a> Session<'a> {
         None
     }
 
-    /// Takes the answer to [`Question::Authenticate`].
-    pub(crate) fn judged(&mut self, verdict: Result<(), ServiceError>, now: Duration) {
+    fn judged(&mut self, verdict: Verdict, now: Duration) {
         self.asked = false;
         let standing = std::mem::replace(&mut self.standing, Standing::Unknown);
         let Standing::Unjudged(hello, version) = standing else {
@@ -234,10 +259,16 @@ impl<'a> Session<'a> {
             self.accept_connection();
         }
         self.standing = match verdict {
-            Ok(()) => Standing::Proven(hello.registration, version),
-            Err(error) => Standing::Denied {
+            Verdict::Believed => Standing::Proven(hello.registration, version),
+            Verdict::Denied(error) => Standing::Denied {
                 again: (error.reason() != Reason::Unauthorized).then_some((hello, version)),
                 error,
+                told: false,
+            },
+            // There is no way to ask for a proof over MQTT.
+            Verdict::Challenge(_) => Standing::Denied {
+                error: ServiceError::new(Reason::Unauthorized),
+                again: None,
                 told: false,
             },
         };
@@ -245,21 +276,18 @@ impl<'a> Session<'a> {
         self.resume(now);
     }
 
-    /// Takes the answer to [`Question::Call`].
-    pub(crate) fn answered(&mut self, response: &DeviceResponse, now: Duration) {
+    fn answered(&mut self, response: &DeviceResponse, now: Duration) {
         self.asked = false;
         self.tell(response);
         self.last_packet = now;
         self.resume(now);
     }
 
-    /// What is to be written; ends up empty.
-    pub(crate) fn take_output(&mut self) -> Vec<u8> {
+    fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
 
-    /// Until when something has to come; `None` while a question is out, which has its own limit.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
+    fn deadline(&self) -> Option<Duration> {
         if self.asked || self.end.is_some() {
             return None;
         }
@@ -272,59 +300,22 @@ impl<'a> Session<'a> {
         Some(silent.min(whole.saturating_add(self.timeouts.request)))
     }
 
-    /// Ends the conversation if its deadline has passed.
-    pub(crate) fn expire(&mut self, now: Duration) {
+    fn expire(&mut self, now: Duration) {
         if self.deadline().is_some_and(|deadline| deadline <= now) {
             self.end = Some(End::Late);
         }
     }
 
-    /// Whether all that was asked has been answered.
-    pub(crate) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.unanswered.is_empty() && !matches!(self.standing, Standing::Unjudged(..))
     }
 
-    /// Why the conversation is over, if it is. What is in the output is still to be written.
-    pub(crate) const fn end(&self) -> Option<End> {
-        self.end
+    fn leave(&mut self) {
+        // A server of MQTT has no word for it.
     }
 
-    /// Takes packets from the beginning of `bytes`, and says how much they were.
-    fn take(&mut self, bytes: &[u8], now: Duration) -> usize {
-        let mut used = 0;
-        let mut partial = false;
-        while self.wants_bytes() && used < bytes.len() {
-            let stage = match self.standing {
-                Standing::Unknown => Stage::First,
-                _ => Stage::Later,
-            };
-            match decode(&bytes[used..], stage) {
-                Ok(Some((packet, length))) => {
-                    used += length;
-                    self.last_packet = now;
-                    self.partial_since = None;
-                    self.handle(packet);
-                }
-                Ok(None) => {
-                    partial = true;
-                    break;
-                }
-                Err(error) => {
-                    if error == DecodeError::Protocol && stage == Stage::First {
-                        self.refuse_connection(1);
-                    }
-                    self.end = Some(error.into());
-                }
-            }
-        }
-        self.partial_since = partial.then(|| self.partial_since.unwrap_or(now));
-        used
-    }
-
-    fn send(&mut self, packet: &Packet<'_>) {
-        if let Err(error) = encode(packet, &mut self.output) {
-            tracing::error!(%error, "an answer cannot be sent");
-        }
+    fn is_over(&self) -> bool {
+        self.end.is_some()
     }
 }
 

@@ -1,18 +1,14 @@
 //! The device API over MQTT.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::api::{DeviceApi, Transport};
-use dps_core::id::TrackingId;
-use dps_core::time::{Clock, SystemClock};
-use dps_transport::{ByteStream, Peer, Protocol, Tasks, Timeouts};
+use dps_core::time::Clock;
+use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Tasks, Terms, Timeouts};
 
-use crate::driver;
-use crate::session::{Stamp, Stamps};
+use crate::session::Session;
 
 /// The device API over MQTT 3.1.1.
 ///
@@ -24,13 +20,11 @@ pub struct Mqtt {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Parts {
-    pub(crate) api: Arc<dyn DeviceApi>,
-    pub(crate) grace: Duration,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) transport: Transport,
-    clock: Arc<dyn Clock>,
-    ids: Arc<Ids>,
+struct Parts {
+    terms: Terms,
+    timeouts: Timeouts,
+    transport: Transport,
+    stamps: Arc<ClockStamps>,
 }
 
 impl Mqtt {
@@ -41,13 +35,16 @@ impl Mqtt {
     /// Serves `api`.
     #[must_use]
     pub fn new(api: Arc<dyn DeviceApi>) -> Self {
+        let timeouts = Timeouts::default();
         let parts = Parts {
-            api,
-            grace: Self::DEFAULT_GRACE,
-            timeouts: Timeouts::default(),
+            terms: Terms {
+                api,
+                grace: Self::DEFAULT_GRACE,
+                patience: timeouts.request,
+            },
+            timeouts,
             transport: Transport::Mqtt,
-            clock: Arc::new(SystemClock),
-            ids: Arc::default(),
+            stamps: Arc::default(),
         };
         Self {
             parts: Arc::new(parts),
@@ -59,7 +56,7 @@ impl Mqtt {
     /// Default [`Mqtt::DEFAULT_GRACE`]; an answer takes 10 s at the most, whatever is said here.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
-        Arc::make_mut(&mut self.parts).grace = grace;
+        Arc::make_mut(&mut self.parts).terms.grace = grace;
         self
     }
 
@@ -73,14 +70,16 @@ impl Mqtt {
     ///   `ProvisioningTransportHandlerMqtt.cs`).
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        Arc::make_mut(&mut self.parts).timeouts = timeouts;
+        let parts = Arc::make_mut(&mut self.parts);
+        parts.timeouts = timeouts;
+        parts.terms.patience = timeouts.request;
         self
     }
 
     /// What tells the time written into error bodies. Default the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::make_mut(&mut self.parts).clock = clock;
+        Arc::make_mut(&mut self.parts).stamps = Arc::new(ClockStamps::new(clock));
         self
     }
 
@@ -95,32 +94,11 @@ impl Mqtt {
 #[async_trait]
 impl Protocol for Mqtt {
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
-        driver::serve(&self.parts, io, peer, tasks).await;
-    }
-}
-
-impl Stamps for Parts {
-    fn stamp(&self) -> Stamp {
-        Stamp {
-            id: self.ids.next(),
-            now: self.clock.now(),
+        let parts = &*self.parts;
+        let mut session = Session::new(peer, parts.transport, parts.timeouts, &*parts.stamps);
+        parts.terms.hold(&mut session, io, &tasks).await;
+        if let Some(end) = session.end() {
+            tracing::debug!(%end, "an MQTT connection is over");
         }
-    }
-}
-
-/// Makes names for answers. They do not repeat, and look random but are no secrets.
-#[derive(Debug, Default)]
-struct Ids {
-    keys: RandomState,
-    made: AtomicU64,
-}
-
-impl Ids {
-    fn next(&self) -> TrackingId {
-        let nth = self.made.fetch_add(1, Ordering::Relaxed);
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&self.keys.hash_one((nth, 0_u8)).to_be_bytes());
-        id[8..].copy_from_slice(&self.keys.hash_one((nth, 1_u8)).to_be_bytes());
-        TrackingId::from_random(id)
     }
 }

@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use dps_core::api::DeviceResponse;
 use dps_core::error::{Reason, ServiceError};
-use dps_core::id::TrackingId;
-use dps_core::time::Timestamp;
 use dps_transport::device_json;
 
 use super::Session;
@@ -15,18 +13,6 @@ use crate::topic::Response;
 /// The longest delay told beside an operation, in seconds: Java ignores longer ones
 /// (`ProvisioningDeviceClientContract.java`).
 const LONGEST_DELAY: u64 = 5;
-
-/// What is written into an error.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Stamp {
-    pub(crate) id: TrackingId,
-    pub(crate) now: Timestamp,
-}
-
-/// Where stamps come from.
-pub(crate) trait Stamps: Sync {
-    fn stamp(&self) -> Stamp;
-}
 
 impl Session<'_> {
     /// Answers the request that has waited longest.

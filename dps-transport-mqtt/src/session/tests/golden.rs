@@ -53,7 +53,7 @@ impl Service {
                     } else {
                         Err(wrong_key())
                     };
-                    self.session.judged(verdict, Duration::ZERO);
+                    self.session.judged(told(verdict), Duration::ZERO);
                 }
                 Question::Call(..) => {
                     let response = self.responses.pop_front();

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dps_core::attest::Evidence;
 use dps_core::id::TrackingId;
 use dps_core::time::Timestamp;
+use dps_transport::Stamp;
 
 use super::*;
 use crate::packet::{Connect, Delivery, Publish, Requested};
@@ -26,6 +27,11 @@ const POLL: &str = "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=";
 /// Counts.
 #[derive(Debug, Default)]
 struct Counted(AtomicU64);
+
+/// A verdict, as a test has it.
+fn told(verdict: Result<(), ServiceError>) -> Verdict {
+    verdict.map_or_else(Verdict::Denied, |()| Verdict::Believed)
+}
 
 impl Stamps for Counted {
     fn stamp(&self) -> Stamp {
@@ -165,7 +171,7 @@ impl Talk {
 
     fn judge(&mut self, verdict: Result<(), ServiceError>) {
         self.hello();
-        self.session.judged(verdict, self.now);
+        self.session.judged(told(verdict), self.now);
     }
 
     fn call(&mut self) -> DeviceRequest {

@@ -41,7 +41,7 @@ fn run(
     let ask = |talk: &mut Talk, output: &mut Vec<u8>| {
         let question = talk.session.question();
         match &question {
-            Some(Question::Authenticate(_)) => talk.session.judged(verdict.clone(), talk.now),
+            Some(Question::Authenticate(_)) => talk.session.judged(told(verdict.clone()), talk.now),
             Some(Question::Call(..)) => talk.session.answered(&busy(), talk.now),
             None => {}
         }
@@ -98,7 +98,7 @@ proptest! {
             prop_assert!(talk.session.output.len() < MAX_OUTPUT_BYTES + 8192);
             prop_assert!(talk.session.input.len() <= 1000 + 4096);
             if let Some(Question::Authenticate(_)) = talk.session.question() {
-                talk.session.judged(Ok(()), talk.now);
+                talk.session.judged(Verdict::Believed, talk.now);
             }
         }
     }
