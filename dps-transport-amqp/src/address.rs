@@ -27,7 +27,9 @@ impl Name {
         let path = ["amqps://", "amqp://"]
             .iter()
             .find_map(|scheme| strip_prefix_in_any_case(address, scheme))
-            .map_or(Some(address), |rest| rest.split_once('/').map(|(_, path)| path))?;
+            .map_or(Some(address), |rest| {
+                rest.split_once('/').map(|(_, path)| path)
+            })?;
         Self::of_path(&percent_decode(path.trim_start_matches('/'))?)
     }
 
@@ -57,7 +59,10 @@ mod tests {
 
     fn names(address: &str) -> Option<(String, String)> {
         let name = Name::of_address(address)?;
-        Some((name.scope.as_str().to_owned(), name.registration.as_str().to_owned()))
+        Some((
+            name.scope.as_str().to_owned(),
+            name.registration.as_str().to_owned(),
+        ))
     }
 
     #[test]

@@ -68,7 +68,9 @@ impl Mechanism for Plain {
         };
         let claim = std::str::from_utf8(response).ok().and_then(|text| {
             let (name, token) = text.strip_prefix('\0')?.split_once('\0')?;
-            let evidence = Evidence::Sas { token: token.to_owned() };
+            let evidence = Evidence::Sas {
+                token: token.to_owned(),
+            };
             Some((Name::of_path(name)?, evidence))
         });
         match claim {

@@ -20,7 +20,13 @@ struct Level {
 
 /// How long the value at the beginning of `bytes` is, once all that is in it has been found good.
 pub(super) fn length(bytes: &[u8]) -> Result<usize, DecodeError> {
-    let mut levels = [const { Level { end: 0, left: 0, element: None } }; MAX_DEPTH];
+    let mut levels = [const {
+        Level {
+            end: 0,
+            left: 0,
+            element: None,
+        }
+    }; MAX_DEPTH];
     let mut depth = 0_usize;
     let mut at = 0;
     loop {
@@ -90,6 +96,10 @@ fn open(code: u8, reader: &Reader<'_>, end: usize) -> Result<(Level, usize), Dec
     if left > inside.0.len() {
         return Err(DecodeError::Count);
     }
-    let level = Level { end: level_end, left, element };
+    let level = Level {
+        end: level_end,
+        left,
+        element,
+    };
     Ok((level, level_end - inside.0.len()))
 }

@@ -90,7 +90,9 @@ pub(crate) fn decode_frame(
     }
     let body = frame.get(header..).ok_or(DecodeError::FrameHeader)?;
     let kind = match kind {
-        0 => FrameKind::Amqp { channel: u16::from_be_bytes([high, low]) },
+        0 => FrameKind::Amqp {
+            channel: u16::from_be_bytes([high, low]),
+        },
         1 => FrameKind::Sasl,
         _ => return Err(DecodeError::FrameKind),
     };

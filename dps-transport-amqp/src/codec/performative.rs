@@ -153,7 +153,11 @@ impl<'a> Performative<'a> {
             };
         }
         let performative = first_of!(Flow Disposition Attach Begin Open Detach End Close);
-        if reader.is_empty() { Ok(performative) } else { Err(DecodeError::Long) }
+        if reader.is_empty() {
+            Ok(performative)
+        } else {
+            Err(DecodeError::Long)
+        }
     }
 
     pub(crate) fn put(&self, writer: &mut Writer<'_>) {
@@ -176,7 +180,11 @@ impl<'a> Performative<'a> {
 
 impl<'a> ErrorInfo<'a> {
     pub(crate) const fn new(condition: &'a str, description: Option<&'a str>) -> Self {
-        Self { condition: Symbol(condition), description, info: None }
+        Self {
+            condition: Symbol(condition),
+            description,
+            info: None,
+        }
     }
 }
 
@@ -224,7 +232,10 @@ impl<'a> Field<'a> for Option<Outcome<'a>> {
             None => fields.null(),
             Some(Outcome::Accepted) => Accepted {}.put(&mut fields.next()),
             Some(Outcome::Rejected(error)) => {
-                Rejected { error: error.clone() }.put(&mut fields.next());
+                Rejected {
+                    error: error.clone(),
+                }
+                .put(&mut fields.next());
             }
             Some(Outcome::Other(value)) => fields.next().value(value),
         }

@@ -30,7 +30,10 @@ composites! {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum SaslFrame<'a> {
     Mechanisms(Symbols<'a>),
-    Init { mechanism: &'a str, initial_response: Option<&'a [u8]> },
+    Init {
+        mechanism: &'a str,
+        initial_response: Option<&'a [u8]>,
+    },
     Challenge(&'a [u8]),
     Response(&'a [u8]),
     Outcome(u8),
@@ -78,7 +81,10 @@ impl<'a> SaslFrame<'a> {
     pub(crate) fn put(&self, writer: &mut Writer<'_>) {
         match *self {
             Self::Mechanisms(mechanisms) => Mechanisms { mechanisms }.put(writer),
-            Self::Init { mechanism, initial_response } => Init {
+            Self::Init {
+                mechanism,
+                initial_response,
+            } => Init {
                 mechanism: Symbol(mechanism),
                 initial_response,
                 hostname: Unread,

@@ -245,7 +245,13 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 pub(super) fn symbol(bytes: &[u8]) -> Result<&str, DecodeError> {
-    text(bytes).and_then(|text| if text.is_ascii() { Ok(text) } else { Err(DecodeError::Text) })
+    text(bytes).and_then(|text| {
+        if text.is_ascii() {
+            Ok(text)
+        } else {
+            Err(DecodeError::Text)
+        }
+    })
 }
 
 /// Whether `code` is of a type that has no values inside of it.

@@ -173,7 +173,11 @@ impl Writer<'_> {
     fn compound(&mut self, code: u8, write: impl FnOnce(&mut ListWriter<'_>)) {
         let start = self.0.len();
         self.0.extend([code, 0, 0]);
-        let mut list = ListWriter { out: &mut *self.0, count: 0, nulls: 0 };
+        let mut list = ListWriter {
+            out: &mut *self.0,
+            count: 0,
+            nulls: 0,
+        };
         write(&mut list);
         let count = list.count;
         let inside = self.0.len() - (start + 3);

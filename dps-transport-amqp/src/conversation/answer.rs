@@ -26,8 +26,14 @@ impl<'a> Session<'a> {
             self.unanswered = Default::default();
         }
         let error = match response {
-            DeviceResponse::Operation { operation, state, retry_after } => {
-                let delay = retry_after.map_or(3, device_json::whole_seconds).min(LONGEST_DELAY);
+            DeviceResponse::Operation {
+                operation,
+                state,
+                retry_after,
+            } => {
+                let delay = retry_after
+                    .map_or(3, device_json::whole_seconds)
+                    .min(LONGEST_DELAY);
                 let response = Response {
                     id: waiting.id.as_deref(),
                     retry_after: (!state.status.is_final()).then_some(seconds(delay)),

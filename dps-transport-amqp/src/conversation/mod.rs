@@ -19,7 +19,7 @@ use dps_transport::{Conversation, Peer, Question, Stamps, Timeouts, Verdict};
 use self::request::Waiting;
 use crate::address::Name;
 use crate::codec::{ErrorInfo, Map, SaslCode, Value};
-use crate::engine::{Engine, Event, LinkId};
+use crate::engine::{Engine, Event, Fault, LinkId};
 use crate::sasl::{self, Mechanism, Step};
 
 /// How many requests may wait for their answers while one is being found; then nothing more is read.
@@ -60,6 +60,19 @@ pub(crate) struct Session<'a> {
     partial_since: Option<Duration>,
     closing_since: Option<Duration>,
     late: bool,
+}
+
+/// Why a conversation is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum End {
+    #[error("the device said goodbye")]
+    Goodbye,
+    #[error(transparent)]
+    Fault(Fault),
+    #[error("the device is not believed")]
+    Unproven,
+    #[error("nothing came in time")]
+    Late,
 }
 
 /// How a device stands with us.
@@ -104,15 +117,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Why it is over, for the log.
-    pub(crate) fn why(&self) -> String {
-        match (self.engine.fault(), self.late) {
-            (Some(fault), _) => fault.to_string(),
-            (None, true) => "nothing came in time".to_owned(),
-            (None, false) if matches!(self.standing, Standing::Denied) => {
-                "the device is not believed".to_owned()
-            }
-            (None, false) => "the device said goodbye".to_owned(),
+    /// Why it is over, or would be now.
+    pub(crate) fn end(&self) -> End {
+        match self.engine.fault() {
+            Some(fault) => End::Fault(fault),
+            None if self.late => End::Late,
+            None if matches!(self.standing, Standing::Denied) => End::Unproven,
+            None => End::Goodbye,
         }
     }
 
@@ -140,16 +151,29 @@ impl<'a> Session<'a> {
 
     fn handle(&mut self, event: Event<'_>) {
         match event {
-            Event::SaslInit { mechanism, response } => {
+            Event::SaslInit {
+                mechanism,
+                response,
+            } => {
                 self.mechanism = sasl::chosen(mechanism, !self.peer.chain.is_empty());
-                let step = self.mechanism.as_mut().map(|chosen| chosen.respond(response));
+                let step = self
+                    .mechanism
+                    .as_mut()
+                    .map(|chosen| chosen.respond(response));
                 self.step(step.unwrap_or(Step::Outcome(SaslCode::Auth)));
             }
             Event::SaslResponse(response) => {
-                let step = self.mechanism.as_mut().map(|chosen| chosen.respond(Some(response)));
+                let step = self
+                    .mechanism
+                    .as_mut()
+                    .map(|chosen| chosen.respond(Some(response)));
                 self.step(step.unwrap_or(Step::Outcome(SaslCode::Auth)));
             }
-            Event::Attach { link, address, properties } => self.attach(link, address, properties),
+            Event::Attach {
+                link,
+                address,
+                properties,
+            } => self.attach(link, address, properties),
             Event::Message { delivery, bytes } => self.request(delivery, &bytes),
         }
     }
@@ -269,7 +293,8 @@ impl Conversation for Session<'_> {
     }
 
     fn wants_bytes(&self) -> bool {
-        let busy = self.unanswered.len() >= MAX_UNANSWERED || self.unanswered_bytes >= MAX_BODY_BYTES;
+        let busy =
+            self.unanswered.len() >= MAX_UNANSWERED || self.unanswered_bytes >= MAX_BODY_BYTES;
         !self.engine.is_over()
             && !matches!(self.standing, Standing::Unjudged(..))
             && self.engine.output().len() < MAX_OUTPUT_BYTES
@@ -328,7 +353,10 @@ impl Conversation for Session<'_> {
             (Some((link, _)), Verdict::Denied(error)) => self.dismiss(link, &error),
             (Some((link, _)), Verdict::Challenge(_)) => self.dismiss(link, &unauthorized()),
             (None, verdict) => {
-                let step = self.mechanism.as_mut().map(|chosen| chosen.judged(&verdict));
+                let step = self
+                    .mechanism
+                    .as_mut()
+                    .map(|chosen| chosen.judged(&verdict));
                 self.step(step.unwrap_or(Step::Outcome(SaslCode::Auth)));
             }
         }
@@ -356,11 +384,15 @@ impl Conversation for Session<'_> {
 
     fn expire(&mut self, now: Duration) {
         self.now = now;
-        if self.closing_since.is_some_and(|since| since + FAREWELL <= now) {
+        if self
+            .closing_since
+            .is_some_and(|since| since + FAREWELL <= now)
+        {
             self.engine.abandon();
         } else if self.end_at().is_some_and(|end| end <= now) {
             self.late = true;
-            let error = ErrorInfo::new("amqp:resource-limit-exceeded", Some("nothing came in time"));
+            let error =
+                ErrorInfo::new("amqp:resource-limit-exceeded", Some("nothing came in time"));
             self.engine.close(Some(error));
         } else if self.beat_at().is_some_and(|beat| beat <= now) {
             self.engine.beat();

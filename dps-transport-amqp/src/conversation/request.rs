@@ -59,7 +59,10 @@ impl Waiting {
 impl Session<'_> {
     /// A message has come. One that cannot be understood gets an answer as well.
     pub(super) fn request(&mut self, delivery: Delivery, bytes: &[u8]) {
-        let version = self.versions.iter().find(|(link, _)| *link == delivery.link);
+        let version = self
+            .versions
+            .iter()
+            .find(|(link, _)| *link == delivery.link);
         let version = version.map_or_else(ApiVersion::usual, |(_, version)| version.clone());
         let (id, what) = match Message::read(bytes) {
             Ok(message) => match id(&message) {
@@ -68,7 +71,12 @@ impl Session<'_> {
             },
             Err(error) => (None, Err(malformed(format!("the message: {error}")))),
         };
-        let waiting = Waiting { delivery, id, version, what };
+        let waiting = Waiting {
+            delivery,
+            id,
+            version,
+            what,
+        };
         self.unanswered_bytes += waiting.bytes();
         self.unanswered.push_back(waiting);
     }

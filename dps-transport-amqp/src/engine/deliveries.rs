@@ -28,7 +28,10 @@ pub(super) struct Current {
 
 impl Outbox {
     pub(super) const fn new() -> Self {
-        Self { waiting: VecDeque::new(), current: None }
+        Self {
+            waiting: VecDeque::new(),
+            current: None,
+        }
     }
 
     pub(super) fn push(&mut self, message: Vec<u8>) {
@@ -77,7 +80,13 @@ impl Outbox {
             self.waiting.push_front(message);
             return None;
         };
-        Some(Current { link, delivery, settled, message, sent: 0 })
+        Some(Current {
+            link,
+            delivery,
+            settled,
+            message,
+            sent: 0,
+        })
     }
 }
 

@@ -27,7 +27,10 @@ impl Fault {
 
     /// A frame that must not come, or not now [2.8.16].
     pub(super) const fn connection(what: &'static str) -> Self {
-        Self::Connection { condition: "amqp:connection:framing-error", what }
+        Self::Connection {
+            condition: "amqp:connection:framing-error",
+            what,
+        }
     }
 
     pub(super) const fn session(condition: &'static str, what: &'static str) -> Self {

@@ -109,7 +109,11 @@ impl Link {
         let mut frame = Vec::new();
         put(channel, &answer, &mut frame);
         Self {
-            id: LinkId { channel, handle: attach.handle, serial },
+            id: LinkId {
+                channel,
+                handle: attach.handle,
+                serial,
+            },
             name: Box::from(attach.name),
             state: State::Asked(frame.into()),
             end,
@@ -138,7 +142,9 @@ impl Link {
     /// Ends the link. One that nobody has agreed to is attached first, with nothing at its other end
     /// [2.6.3].
     pub(super) fn detach(&mut self, error: &ErrorInfo<'_>, out: &mut Vec<u8>) {
-        let LinkId { channel, handle, .. } = self.id;
+        let LinkId {
+            channel, handle, ..
+        } = self.id;
         match self.state {
             State::Asked(_) => {
                 let attach = Attach {
@@ -158,14 +164,24 @@ impl Link {
             receiver.partial = None;
         }
         let error = Some(error.clone());
-        put(channel, &Detach { handle, closed: true, error }, out);
+        put(
+            channel,
+            &Detach {
+                handle,
+                closed: true,
+                error,
+            },
+            out,
+        );
     }
 }
 
 impl Receiver {
     /// How many bytes wait for the rest of their message.
     pub(super) fn assembling(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.bytes.len())
+        self.partial
+            .as_ref()
+            .map_or(0, |partial| partial.bytes.len())
     }
 
     /// Takes a part of a message, or all of it. `elsewhere` is how many bytes wait for the rest of their
@@ -179,7 +195,10 @@ impl Receiver {
         let Some(mut partial) = self.partial.take() else {
             return self.take_first(transfer, payload, elsewhere);
         };
-        if transfer.delivery_id.is_some_and(|id| id != partial.delivery) {
+        if transfer
+            .delivery_id
+            .is_some_and(|id| id != partial.delivery)
+        {
             return Received::TooMuch("amqp:not-allowed");
         }
         if transfer.aborted {
@@ -221,7 +240,11 @@ impl Receiver {
         self.held += 1;
         let settled = transfer.settled.unwrap_or(false);
         if transfer.more {
-            self.partial = Some(Partial { delivery, settled, bytes: payload.to_vec() });
+            self.partial = Some(Partial {
+                delivery,
+                settled,
+                bytes: payload.to_vec(),
+            });
             return Received::Nothing;
         }
         Received::Whole(delivery, settled, payload.into())

@@ -20,8 +20,8 @@ pub(crate) use self::link::{LinkId, MAX_MESSAGE_BYTES};
 use self::session::Session;
 use crate::codec::{
     Close, Composite, DecodeError, ErrorInfo, Frame, FrameKind, Header, Layer, MIN_MAX_FRAME_BYTES,
-    Map, Open, Outcome, Performative, Role, SaslCode, SaslFrame, Symbols, Transfer, decode_frame, encode_empty,
-    encode_frame,
+    Map, Open, Outcome, Performative, Role, SaslCode, SaslFrame, Symbols, Transfer, decode_frame,
+    encode_empty, encode_frame,
 };
 
 /// The largest frame we take of a peer that is trusted, in bytes; what the service says
@@ -77,7 +77,9 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// The peer's eight bytes are to come.
-    Header { proven: bool },
+    Header {
+        proven: bool,
+    },
     /// Its choice of a mechanism is.
     Mechanism,
     /// A challenge is out.
@@ -331,9 +333,16 @@ impl<'a> Engine<'a> {
 
     fn proof<'b>(&mut self, frame: SaslFrame<'b>) -> Result<Event<'b>, Fault> {
         let event = match (self.phase, frame) {
-            (Phase::Mechanism, SaslFrame::Init { mechanism, initial_response }) => {
-                Event::SaslInit { mechanism, response: initial_response }
-            }
+            (
+                Phase::Mechanism,
+                SaslFrame::Init {
+                    mechanism,
+                    initial_response,
+                },
+            ) => Event::SaslInit {
+                mechanism,
+                response: initial_response,
+            },
             (Phase::Challenge, SaslFrame::Response(response)) => Event::SaslResponse(response),
             _ => return Err(Fault::connection("a SASL frame out of turn")),
         };
@@ -361,7 +370,8 @@ impl<'a> Engine<'a> {
                 if channel > MAX_CHANNEL || session(&mut self.sessions, channel).is_some() {
                     return Err(Fault::connection("a channel that is in use, or too high"));
                 }
-                self.sessions.push(Session::begin(channel, &begin, &mut self.out)?);
+                self.sessions
+                    .push(Session::begin(channel, &begin, &mut self.out)?);
             }
             (_, Performative::End(_)) => {
                 let session = session(&mut self.sessions, channel).ok_or(NO_SESSION)?;
@@ -447,7 +457,8 @@ impl<'a> Engine<'a> {
     /// Sends what can be sent now, and lets the peer send as much as there is room for.
     fn flush(&mut self) {
         if self.phase == Phase::Open {
-            self.outbox.flush(&mut self.sessions, self.max_frame, &mut self.out);
+            self.outbox
+                .flush(&mut self.sessions, self.max_frame, &mut self.out);
             for session in &mut self.sessions {
                 session.drain(&mut self.out);
                 if !self.outbox.is_full() {
@@ -482,12 +493,16 @@ impl<'a> Engine<'a> {
 const NO_SESSION: Fault = Fault::connection("a frame for a session that has not begun");
 
 fn session(sessions: &mut [Session], channel: u16) -> Option<&mut Session> {
-    sessions.iter_mut().find(|session| session.channel == channel)
+    sessions
+        .iter_mut()
+        .find(|session| session.channel == channel)
 }
 
 /// Writes a frame.
 fn put<'b>(channel: u16, performative: &impl Composite<'b>, out: &mut Vec<u8>) {
-    encode_frame(FrameKind::Amqp { channel }, out, |writer| performative.put(writer));
+    encode_frame(FrameKind::Amqp { channel }, out, |writer| {
+        performative.put(writer)
+    });
 }
 
 /// Writes the next frame of a message.

@@ -4,8 +4,8 @@ use super::fault::Fault;
 use super::link::{End, Link, LinkId, MAX_CREDIT, Received};
 use super::{Delivery, Event, put};
 use crate::codec::{
-    Attach, Begin, Detach, Disposition, End as EndSession, ErrorInfo, Flow, Outcome, Role, Terminus,
-    Transfer,
+    Attach, Begin, Detach, Disposition, End as EndSession, ErrorInfo, Flow, Outcome, Role,
+    Terminus, Transfer,
 };
 
 /// How many frames with parts of messages a peer may send before we let it send more. Our choice: enough
@@ -31,13 +31,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn begin(
-        channel: u16,
-        begin: &Begin,
-        out: &mut Vec<u8>,
-    ) -> Result<Self, Fault> {
+    pub(super) fn begin(channel: u16, begin: &Begin, out: &mut Vec<u8>) -> Result<Self, Fault> {
         if begin.remote_channel.is_some() {
-            return Err(Fault::connection("an answer to a session that nobody began"));
+            return Err(Fault::connection(
+                "an answer to a session that nobody began",
+            ));
         }
         let answer = Begin {
             remote_channel: Some(channel),
@@ -67,7 +65,13 @@ impl Session {
     pub(super) fn end(&mut self, error: &ErrorInfo<'_>, out: &mut Vec<u8>) {
         self.ending = true;
         self.links = Vec::new();
-        put(self.channel, &EndSession { error: Some(error.clone()) }, out);
+        put(
+            self.channel,
+            &EndSession {
+                error: Some(error.clone()),
+            },
+            out,
+        );
     }
 
     /// The peer has ended the session.
@@ -87,8 +91,15 @@ impl Session {
         if attach.handle > MAX_HANDLE {
             return Err(Fault::connection("a handle that is too high"));
         }
-        if self.links.iter().any(|link| link.id.handle == attach.handle) {
-            return Err(Fault::session("amqp:session:handle-in-use", "a handle that is in use"));
+        if self
+            .links
+            .iter()
+            .any(|link| link.id.handle == attach.handle)
+        {
+            return Err(Fault::session(
+                "amqp:session:handle-in-use",
+                "a handle that is in use",
+            ));
         }
         let mut link = Link::asked(attach, self.channel, serial);
         // Names are of one direction: Qpid Proton gives both its links the same [2.6.1].
@@ -100,7 +111,13 @@ impl Session {
             (Role::Receiver, _, Some(Terminus::Target(address))) => Ok(address),
             _ => Err("amqp:invalid-field"),
         };
-        let theirs = theirs.and_then(|theirs| if twice { Err("amqp:not-allowed") } else { Ok(theirs) });
+        let theirs = theirs.and_then(|theirs| {
+            if twice {
+                Err("amqp:not-allowed")
+            } else {
+                Ok(theirs)
+            }
+        });
         let event = match theirs {
             Ok(address) => Some(Event::Attach {
                 link: link.id,
@@ -129,17 +146,29 @@ impl Session {
     }
 
     pub(super) fn has(&self, id: LinkId) -> bool {
-        self.links.iter().any(|link| link.id == id && link.is_attached())
+        self.links
+            .iter()
+            .any(|link| link.id == id && link.is_attached())
     }
 
     /// The peer has ended a link.
     pub(super) fn detached(&mut self, detach: &Detach<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         let handle = detach.handle;
         let mut links = self.links.iter();
-        let at = links.position(|link| link.id.handle == handle).ok_or(NO_LINK)?;
+        let at = links
+            .position(|link| link.id.handle == handle)
+            .ok_or(NO_LINK)?;
         let link = self.links.swap_remove(at);
         if link.is_attached() {
-            put(self.channel, &Detach { handle, closed: detach.closed, error: None }, out);
+            put(
+                self.channel,
+                &Detach {
+                    handle,
+                    closed: detach.closed,
+                    error: None,
+                },
+                out,
+            );
         }
         Ok(())
     }
@@ -147,7 +176,10 @@ impl Session {
     /// The peer says what it takes [2.5.6, 2.6.7].
     pub(super) fn flow(&mut self, flow: &Flow, out: &mut Vec<u8>) -> Result<(), Fault> {
         // Before it has seen our begin it knows of no number; ours begin with 0.
-        let limit = flow.next_incoming_id.unwrap_or(0).wrapping_add(flow.incoming_window);
+        let limit = flow
+            .next_incoming_id
+            .unwrap_or(0)
+            .wrapping_add(flow.incoming_window);
         self.remote_window = in_order(limit.wrapping_sub(self.next_outgoing_id));
         let Some(handle) = flow.handle else {
             if flow.echo {
@@ -162,7 +194,10 @@ impl Session {
         }
         let id = link.id;
         if let End::Sender(sender) = &mut link.end {
-            let limit = flow.delivery_count.unwrap_or(0).wrapping_add(flow.link_credit.unwrap_or(0));
+            let limit = flow
+                .delivery_count
+                .unwrap_or(0)
+                .wrapping_add(flow.link_credit.unwrap_or(0));
             sender.credit = in_order(limit.wrapping_sub(sender.delivery_count));
             sender.drain = flow.drain;
         }
@@ -197,7 +232,10 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, Fault> {
         let Some(window) = self.incoming_window.checked_sub(1) else {
-            return Err(Fault::session("amqp:session:window-violation", "more than the window"));
+            return Err(Fault::session(
+                "amqp:session:window-violation",
+                "more than the window",
+            ));
         };
         self.incoming_window = window;
         self.next_incoming_id = self.next_incoming_id.wrapping_add(1);
@@ -206,7 +244,9 @@ impl Session {
             put(self.channel, &self.window(), out);
         }
         let mut links = self.links.iter_mut();
-        let link = links.find(|link| link.id.handle == transfer.handle).ok_or(NO_LINK)?;
+        let link = links
+            .find(|link| link.id.handle == transfer.handle)
+            .ok_or(NO_LINK)?;
         let attached = link.is_attached();
         let received = match &mut link.end {
             // What was on its way when the link was ended.
@@ -220,7 +260,11 @@ impl Session {
         match received {
             Received::Nothing => Ok(None),
             Received::Whole(id, settled, bytes) => {
-                let delivery = Delivery { link: link.id, id, settled };
+                let delivery = Delivery {
+                    link: link.id,
+                    id,
+                    settled,
+                };
                 Ok(Some(Event::Message { delivery, bytes }))
             }
             Received::TooMuch(condition) => {
@@ -242,8 +286,10 @@ impl Session {
     /// The peer says what became of our messages. What it has not settled, it wants us to.
     pub(super) fn disposition(&self, disposition: &Disposition<'_>, out: &mut Vec<u8>) {
         let last = disposition.last.unwrap_or(disposition.first);
-        let sent = |id: u32| in_order(self.next_delivery.wrapping_sub(id).wrapping_sub(1)) > 0
-            || id.wrapping_add(1) == self.next_delivery;
+        let sent = |id: u32| {
+            in_order(self.next_delivery.wrapping_sub(id).wrapping_sub(1)) > 0
+                || id.wrapping_add(1) == self.next_delivery
+        };
         let ours = disposition.role == Role::Receiver && sent(disposition.first) && sent(last);
         if ours && !disposition.settled && disposition.state.is_some() {
             let settled = Disposition {
@@ -356,8 +402,10 @@ impl Session {
     }
 }
 
-const NO_LINK: Fault =
-    Fault::session("amqp:session:unattached-handle", "a handle that is not attached");
+const NO_LINK: Fault = Fault::session(
+    "amqp:session:unattached-handle",
+    "a handle that is not attached",
+);
 
 fn terminus(value: Option<crate::codec::Value<'_>>) -> Result<Option<Terminus<'_>>, Fault> {
     value.map_or(Ok(None), |value| Terminus::of(value).map_err(Fault::from))
@@ -365,5 +413,9 @@ fn terminus(value: Option<crate::codec::Value<'_>>) -> Result<Option<Terminus<'_
 
 /// A difference of numbers that go round: what is behind counts as nothing.
 const fn in_order(difference: u32) -> u32 {
-    if difference > u32::MAX / 2 { 0 } else { difference }
+    if difference > u32::MAX / 2 {
+        0
+    } else {
+        difference
+    }
 }
