@@ -58,6 +58,8 @@ mod codec;
 mod conversation;
 mod engine;
 mod sasl;
+#[cfg(test)]
+mod testing;
 mod transport;
 
 pub use self::transport::Amqp;

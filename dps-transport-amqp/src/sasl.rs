@@ -29,20 +29,37 @@ pub(crate) enum Step {
     Outcome(SaslCode),
 }
 
-/// Names of mechanisms that are offered, the preferred one first.
-pub(crate) const fn offered(with_certificate: bool) -> &'static [&'static str] {
-    if with_certificate {
-        &["EXTERNAL", "PLAIN"]
-    } else {
-        &["PLAIN"]
+/// Mechanisms that a peer can choose from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    /// Their names, the preferred one first.
+    pub(crate) names: &'static [&'static str],
+    /// Begins with the one of a name; `None` if there is none.
+    pub(crate) begin: fn(&str) -> Option<Box<dyn Mechanism>>,
+}
+
+impl Offer {
+    /// What we offer.
+    pub(crate) const fn ours(with_certificate: bool) -> Self {
+        let names: &[_] = if with_certificate {
+            &["EXTERNAL", "PLAIN"]
+        } else {
+            &["PLAIN"]
+        };
+        Self { names, begin }
+    }
+
+    /// The mechanism of a name; `None` if it was not offered.
+    pub(crate) fn choose(self, name: &str) -> Option<Box<dyn Mechanism>> {
+        let offered = self.names.contains(&name);
+        offered.then(|| (self.begin)(name)).flatten()
     }
 }
 
-/// The mechanism of a name; `None` if it is not one that was offered.
-pub(crate) fn chosen(name: &str, with_certificate: bool) -> Option<Box<dyn Mechanism>> {
+fn begin(name: &str) -> Option<Box<dyn Mechanism>> {
     match name {
         "PLAIN" => Some(Box::new(Plain)),
-        "EXTERNAL" if with_certificate => Some(Box::new(External)),
+        "EXTERNAL" => Some(Box::new(External)),
         _ => None,
     }
 }

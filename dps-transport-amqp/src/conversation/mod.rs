@@ -20,7 +20,7 @@ use self::request::Waiting;
 use crate::address::Name;
 use crate::codec::{ErrorInfo, Map, SaslCode, Value};
 use crate::engine::{Engine, Event, Fault, LinkId};
-use crate::sasl::{self, Mechanism, Step};
+use crate::sasl::{Mechanism, Offer, Step};
 
 /// How many requests may wait for their answers while one is being found; then nothing more is read.
 /// Our choice: devices ask one thing at a time.
@@ -45,6 +45,7 @@ pub(crate) struct Session<'a> {
     engine: Engine<'a>,
     /// The beginning of a frame, or frames that wait for their turn.
     input: Vec<u8>,
+    offer: Offer,
     mechanism: Option<Box<dyn Mechanism>>,
     standing: Standing,
     /// What its links said of the version of their requests.
@@ -94,14 +95,15 @@ impl<'a> Session<'a> {
         container_id: &'a str,
         stamps: &'a dyn Stamps,
     ) -> Self {
-        let mechanisms = sasl::offered(!peer.chain.is_empty());
+        let offer = Offer::ours(!peer.chain.is_empty());
         Self {
             peer,
             transport,
             timeouts,
             stamps,
-            engine: Engine::new(container_id, mechanisms, timeouts.idle),
+            engine: Engine::new(container_id, offer.names, timeouts.idle),
             input: Vec::new(),
+            offer,
             mechanism: None,
             standing: Standing::Unknown,
             versions: Vec::new(),
@@ -155,7 +157,7 @@ impl<'a> Session<'a> {
                 mechanism,
                 response,
             } => {
-                self.mechanism = sasl::chosen(mechanism, !self.peer.chain.is_empty());
+                self.mechanism = self.offer.choose(mechanism);
                 let step = self
                     .mechanism
                     .as_mut()
@@ -321,7 +323,13 @@ impl Conversation for Session<'_> {
                 return None;
             };
             let waiting = self.unanswered.front()?;
-            match waiting.question(&name.registration) {
+            let question = if self.engine.is_congested() {
+                // It asks and asks, and takes no answers.
+                Err(ServiceError::new(Reason::Throttled))
+            } else {
+                waiting.question(&name.registration)
+            };
+            match question {
                 Ok(question) => {
                     self.asked = true;
                     return Some(question);

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::link::LinkId;
+use super::link::{LinkId, MAX_MESSAGE_BYTES};
 use super::session::Session;
 use super::{put_transfer, session};
 
-/// How many messages may wait until no more is asked for. Our choice.
+/// How many messages may wait until there are too many, and how many bytes. Our choice.
 const MANY: usize = 8;
+const MANY_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// Messages that wait for a link, for credit, or for a window.
 #[derive(Debug)]
@@ -42,16 +43,20 @@ impl Outbox {
         self.waiting.is_empty() && self.current.is_none()
     }
 
+    /// Whether all that waits has at least been begun.
+    pub(super) fn has_begun_all(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= MANY
+        let waiting = self
+            .waiting
+            .iter()
+            .chain(self.current.iter().map(|current| &current.message));
+        self.waiting.len() >= MANY || waiting.map(Vec::len).sum::<usize>() >= MANY_BYTES
     }
 
-    /// Gives up on a message whose link is gone.
-    pub(super) fn forget(&mut self, gone: impl Fn(LinkId) -> bool) {
-        self.current.take_if(|current| gone(current.link));
-    }
-
-    /// Sends what links and windows take.
+    /// Sends what links and windows take. A message whose link is gone before its end is given up.
     pub(super) fn flush(&mut self, sessions: &mut [Session], max_frame: usize, out: &mut Vec<u8>) {
         while let Some(mut current) = self.current.take().or_else(|| self.start(sessions)) {
             let Some(session) = session(sessions, current.link.channel) else {
@@ -60,12 +65,15 @@ impl Outbox {
             if !session.has(current.link) {
                 continue;
             }
-            while !current.is_done() {
+            loop {
                 if !session.take_window() {
                     self.current = Some(current);
                     return;
                 }
                 put_transfer(&mut current, max_frame, out);
+                if current.sent == current.message.len() {
+                    break;
+                }
             }
         }
         if self.waiting.is_empty() {
@@ -87,11 +95,5 @@ impl Outbox {
             message,
             sent: 0,
         })
-    }
-}
-
-impl Current {
-    fn is_done(&self) -> bool {
-        self.sent > 0 && self.sent == self.message.len()
     }
 }

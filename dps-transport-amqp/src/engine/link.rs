@@ -71,6 +71,8 @@ pub(super) struct Sender {
     pub(super) settled: bool,
     /// Whether the peer wants its credit used now, or gone.
     pub(super) drain: bool,
+    /// Whether it has to be told that its credit is gone.
+    pub(super) owes: bool,
 }
 
 /// What a transfer made of a message.
@@ -100,6 +102,10 @@ impl Link {
         };
         let answer = Attach {
             role: attach.role.other(),
+            // What we receive we settle at once, whoever else would like to be the first.
+            rcv_settle_mode: attach
+                .rcv_settle_mode
+                .filter(|_| matches!(end, End::Sender(_))),
             // uamqp refuses a sender without one (azure-uamqp-c `src/link.c`).
             initial_delivery_count: matches!(end, End::Sender(_)).then_some(0),
             max_message_size: Some(MAX_MESSAGE_BYTES as u64),
@@ -130,6 +136,10 @@ impl Link {
     /// Whether something may be sent or received.
     pub(super) const fn is_attached(&self) -> bool {
         matches!(self.state, State::Attached)
+    }
+
+    pub(super) const fn is_detached(&self) -> bool {
+        matches!(self.state, State::Detached)
     }
 
     pub(super) fn accept(&mut self, out: &mut Vec<u8>) {

@@ -32,6 +32,9 @@ const MAX_FRAME_BYTES: u32 = 65_536;
 /// hundred bytes.
 const MAX_UNTRUSTED_FRAME_BYTES: usize = 4096;
 
+/// The largest challenge: what a frame of SASL has room for.
+pub(crate) const MAX_CHALLENGE_BYTES: usize = MIN_MAX_FRAME_BYTES - 25;
+
 /// The highest number of a channel, and with it how many sessions there may be. Our choice: devices
 /// have one.
 const MAX_CHANNEL: u16 = 3;
@@ -179,8 +182,13 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks the peer, whose proof is being judged, to answer this first.
+    /// Asks the peer, whose proof is being judged, to answer this first: at most
+    /// [`MAX_CHALLENGE_BYTES`].
     pub(crate) fn challenge(&mut self, challenge: &[u8]) {
+        if challenge.len() > MAX_CHALLENGE_BYTES {
+            tracing::error!("a challenge that does not fit into a frame");
+            return self.outcome(SaslCode::SysTemp);
+        }
         if self.phase == Phase::Judging {
             self.phase = Phase::Challenge;
             self.sasl(&SaslFrame::Challenge(challenge));
@@ -291,6 +299,11 @@ impl<'a> Engine<'a> {
         self.fault
     }
 
+    /// Whether more waits to be sent than should.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.outbox.is_full()
+    }
+
     /// Whether there is nothing that waits to be sent.
     pub(crate) fn is_quiet(&self) -> bool {
         self.outbox.is_empty()
@@ -305,7 +318,9 @@ impl<'a> Engine<'a> {
     }
 
     fn header(&mut self, layer: Layer, proven: bool) {
-        self.out.extend(Header(layer).encode());
+        // Whoever has proven itself is told what is spoken now [2.2].
+        let spoken = if proven { Layer::Amqp } else { layer };
+        self.out.extend(Header(spoken).encode());
         match layer {
             Layer::Amqp => self.phase = Phase::Opening,
             Layer::Sasl if proven => self.fail(Fault::connection("a second proof")),
@@ -377,7 +392,7 @@ impl<'a> Engine<'a> {
                 let session = session(&mut self.sessions, channel).ok_or(NO_SESSION)?;
                 session.ended(&mut self.out);
                 self.sessions.retain(|session| session.channel != channel);
-                self.outbox.forget(|link| link.channel == channel);
+                self.flush();
             }
             (_, performative) => return self.within(channel, performative),
         }
@@ -399,7 +414,7 @@ impl<'a> Engine<'a> {
         let out = &mut self.out;
         let event = match performative {
             Performative::Attach(attach) => {
-                self.links += 1;
+                self.links = self.links.wrapping_add(1);
                 session.attach(&attach, self.links, out)
             }
             Performative::Flow(flow) => session.flow(&flow, out).map(|()| None),
@@ -459,8 +474,9 @@ impl<'a> Engine<'a> {
         if self.phase == Phase::Open {
             self.outbox
                 .flush(&mut self.sessions, self.max_frame, &mut self.out);
+            let waiting = !self.outbox.has_begun_all();
             for session in &mut self.sessions {
-                session.drain(&mut self.out);
+                session.drain(waiting, &mut self.out);
                 if !self.outbox.is_full() {
                     session.grant(&mut self.out);
                 }

@@ -5,7 +5,7 @@ use super::link::{End, Link, LinkId, MAX_CREDIT, Received};
 use super::{Delivery, Event, put};
 use crate::codec::{
     Attach, Begin, Detach, Disposition, End as EndSession, ErrorInfo, Flow, Outcome, Role,
-    Terminus, Transfer,
+    Terminus, Transfer, Value,
 };
 
 /// How many frames with parts of messages a peer may send before we let it send more. Our choice: enough
@@ -103,7 +103,7 @@ impl Session {
         }
         let mut link = Link::asked(attach, self.channel, serial);
         // Names are of one direction: Qpid Proton gives both its links the same [2.6.1].
-        let mut others = self.links.iter();
+        let mut others = self.links.iter().filter(|other| !other.is_detached());
         let twice = others.any(|other| other.role() == link.role() && other.name == link.name);
         let (source, target) = (terminus(attach.source)?, terminus(attach.target)?);
         let theirs = match (link.role(), source, target) {
@@ -176,11 +176,9 @@ impl Session {
     /// The peer says what it takes [2.5.6, 2.6.7].
     pub(super) fn flow(&mut self, flow: &Flow, out: &mut Vec<u8>) -> Result<(), Fault> {
         // Before it has seen our begin it knows of no number; ours begin with 0.
-        let limit = flow
-            .next_incoming_id
-            .unwrap_or(0)
-            .wrapping_add(flow.incoming_window);
-        self.remote_window = in_order(limit.wrapping_sub(self.next_outgoing_id));
+        let seen = flow.next_incoming_id.unwrap_or(0);
+        let on_the_way = self.next_outgoing_id.wrapping_sub(seen);
+        self.remote_window = flow.incoming_window.saturating_sub(on_the_way);
         let Some(handle) = flow.handle else {
             if flow.echo {
                 put(self.channel, &self.window(), out);
@@ -194,12 +192,11 @@ impl Session {
         }
         let id = link.id;
         if let End::Sender(sender) = &mut link.end {
-            let limit = flow
-                .delivery_count
-                .unwrap_or(0)
-                .wrapping_add(flow.link_credit.unwrap_or(0));
-            sender.credit = in_order(limit.wrapping_sub(sender.delivery_count));
-            sender.drain = flow.drain;
+            let seen = flow.delivery_count.unwrap_or(0);
+            let on_the_way = sender.delivery_count.wrapping_sub(seen);
+            let credit = flow.link_credit.unwrap_or(0);
+            sender.credit = credit.saturating_sub(on_the_way);
+            (sender.drain, sender.owes) = (flow.drain, flow.drain);
         }
         if flow.echo {
             self.link_flow(id, out);
@@ -207,14 +204,15 @@ impl Session {
         Ok(())
     }
 
-    /// Gives back the credit that a peer wants used or gone, after what there was has been sent.
-    pub(super) fn drain(&mut self, out: &mut Vec<u8>) {
+    /// Gives back the credit that a peer wants used or gone, unless something still waits to use it.
+    pub(super) fn drain(&mut self, waiting: bool, out: &mut Vec<u8>) {
         for at in 0..self.links.len() {
             let link = &mut self.links[at];
             if let End::Sender(sender) = &mut link.end
-                && sender.drain
+                && sender.owes
+                && !(waiting && sender.credit > 0)
             {
-                sender.drain = false;
+                sender.owes = false;
                 sender.delivery_count = sender.delivery_count.wrapping_add(sender.credit);
                 sender.credit = 0;
                 let id = link.id;
@@ -286,9 +284,10 @@ impl Session {
     /// The peer says what became of our messages. What it has not settled, it wants us to.
     pub(super) fn disposition(&self, disposition: &Disposition<'_>, out: &mut Vec<u8>) {
         let last = disposition.last.unwrap_or(disposition.first);
+        // Numbers go round: what is behind by less than half of them has been.
         let sent = |id: u32| {
-            in_order(self.next_delivery.wrapping_sub(id).wrapping_sub(1)) > 0
-                || id.wrapping_add(1) == self.next_delivery
+            let behind = self.next_delivery.wrapping_sub(id);
+            (1..=u32::MAX / 2).contains(&behind)
         };
         let ours = disposition.role == Role::Receiver && sent(disposition.first) && sent(last);
         if ours && !disposition.settled && disposition.state.is_some() {
@@ -305,8 +304,13 @@ impl Session {
 
     /// Says what became of a message.
     pub(super) fn settle(&mut self, delivery: Delivery, outcome: Outcome<'_>, out: &mut Vec<u8>) {
-        if self.ending {
+        let mut links = self.links.iter_mut();
+        let Some(link) = links.find(|link| link.id == delivery.link) else {
+            // With its link the message is gone, and its number may be another's.
             return;
+        };
+        if let End::Receiver(receiver) = &mut link.end {
+            receiver.held = receiver.held.saturating_sub(1);
         }
         if !delivery.settled {
             let disposition = Disposition {
@@ -317,12 +321,6 @@ impl Session {
                 state: Some(outcome),
             };
             put(self.channel, &disposition, out);
-        }
-        let mut links = self.links.iter_mut();
-        if let Some(link) = links.find(|link| link.id == delivery.link)
-            && let End::Receiver(receiver) = &mut link.end
-        {
-            receiver.held = receiver.held.saturating_sub(1);
         }
     }
 
@@ -373,19 +371,25 @@ impl Session {
         true
     }
 
+    #[cfg(test)]
+    pub(super) const fn spend_window(&mut self) {
+        self.incoming_window = 0;
+    }
+
     /// Says how many messages a link may carry. uamqp wants both counts (azure-uamqp-c `src/link.c`).
     fn link_flow(&self, id: LinkId, out: &mut Vec<u8>) {
         let Some(link) = self.links.iter().find(|link| link.id == id) else {
             return;
         };
-        let (delivery_count, credit) = match &link.end {
-            End::Receiver(receiver) => (receiver.delivery_count, receiver.credit),
-            End::Sender(sender) => (sender.delivery_count, sender.credit),
+        let (delivery_count, credit, drain) = match &link.end {
+            End::Receiver(receiver) => (receiver.delivery_count, receiver.credit, false),
+            End::Sender(sender) => (sender.delivery_count, sender.credit, sender.drain),
         };
         let flow = Flow {
             handle: Some(id.handle),
             delivery_count: Some(delivery_count),
             link_credit: Some(credit),
+            drain,
             ..self.window()
         };
         put(self.channel, &flow, out);
@@ -407,15 +411,6 @@ const NO_LINK: Fault = Fault::session(
     "a handle that is not attached",
 );
 
-fn terminus(value: Option<crate::codec::Value<'_>>) -> Result<Option<Terminus<'_>>, Fault> {
+fn terminus(value: Option<Value<'_>>) -> Result<Option<Terminus<'_>>, Fault> {
     value.map_or(Ok(None), |value| Terminus::of(value).map_err(Fault::from))
-}
-
-/// A difference of numbers that go round: what is behind counts as nothing.
-const fn in_order(difference: u32) -> u32 {
-    if difference > u32::MAX / 2 {
-        0
-    } else {
-        difference
-    }
 }
