@@ -63,10 +63,12 @@ macro_rules! composites {
             const CODE: u64 = $code;
             const SYMBOL: &'static str = $symbol;
 
+            #[allow(unused_mut, unused_variables, reason = "not all of them have fields")]
             fn read(mut fields: List<'a>) -> Result<Self, DecodeError> {
                 Ok(Self { $($field: Field::next(&mut fields)?,)* })
             }
 
+            #[allow(unused_variables, reason = "not all of them have fields")]
             fn write(&self, fields: &mut ListWriter<'_>) {
                 $(Field::write(&self.$field, fields);)*
             }

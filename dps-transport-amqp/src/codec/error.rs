@@ -37,8 +37,6 @@ pub(crate) enum DecodeError {
     Unknown,
     #[error("a section of a message where it must not stand")]
     Section,
-    #[error("a message with more bytes than are taken")]
-    MessageTooLarge,
 }
 
 impl DecodeError {
@@ -49,7 +47,6 @@ impl DecodeError {
                 "amqp:connection:framing-error"
             }
             Self::Type | Self::Missing | Self::Value => "amqp:invalid-field",
-            Self::MessageTooLarge => "amqp:link:message-size-exceeded",
             _ => "amqp:decode-error",
         }
     }

@@ -24,7 +24,7 @@ impl Header {
     pub(crate) const LENGTH: usize = HEADER_BYTES;
 
     /// Takes a header from the beginning of `bytes`; `None` if there is more of it to come. What cannot
-    /// become one is refused by its first byte.
+    /// become one is refused by the first byte that is wrong.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let begun = &bytes[..bytes.len().min(HEADER_BYTES)];
         for layer in [Layer::Amqp, Layer::Sasl] {

@@ -68,7 +68,7 @@ impl<'a> Message<'a> {
         let mut last = 0;
         while !reader.is_empty() {
             let Value::Described(descriptor, mut inside) = Value::read(&mut reader)? else {
-                return Err(DecodeError::Type);
+                return Err(DecodeError::Unknown);
             };
             let section = section(descriptor)?;
             let again = section == last && matches!(section, 0x75 | 0x76);

@@ -20,12 +20,10 @@ mod tests;
 mod value;
 mod writer;
 
-pub(crate) use self::check::MAX_DEPTH;
-pub(crate) use self::composite::{Composite, Role, Unread};
+pub(crate) use self::composite::{Composite, Role};
 pub(crate) use self::error::DecodeError;
 pub(crate) use self::frame::{
-    Frame, FrameKind, HEADER_BYTES, Header, Layer, MIN_MAX_FRAME_BYTES, decode_frame, encode_empty,
-    encode_frame,
+    Frame, FrameKind, Header, Layer, MIN_MAX_FRAME_BYTES, decode_frame, encode_empty, encode_frame,
 };
 pub(crate) use self::message::{Body, Message, MessageId, Response, put_retry_after};
 pub(crate) use self::performative::{
@@ -34,5 +32,5 @@ pub(crate) use self::performative::{
 };
 pub(crate) use self::reader::Reader;
 pub(crate) use self::sasl::{SaslCode, SaslFrame, Symbols};
-pub(crate) use self::value::{Array, Descriptor, List, Map, Value};
+pub(crate) use self::value::{Map, Value};
 pub(crate) use self::writer::{ListWriter, Writer};

@@ -136,7 +136,7 @@ impl<'a> Performative<'a> {
         let mut reader = Reader(body);
         let value = Value::read(&mut reader)?;
         let Value::Described(descriptor, mut inside) = value else {
-            return Err(DecodeError::Type);
+            return Err(DecodeError::Unknown);
         };
         let Value::List(fields) = Value::read_checked(&mut inside)? else {
             return Err(DecodeError::Type);
@@ -258,12 +258,7 @@ impl<'a> Terminus<'a> {
         Ok(Target::of(value)?.map(|target| Self::Target(target.address)))
     }
 
-    pub(crate) const fn address(self) -> Option<&'a str> {
-        match self {
-            Self::Source(address) | Self::Target(address) => address,
-        }
-    }
-
+    #[cfg(test)]
     pub(crate) fn put(self, writer: &mut Writer<'_>) {
         match self {
             Self::Source(address) => Source { address }.put(writer),

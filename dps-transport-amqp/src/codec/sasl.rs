@@ -124,7 +124,7 @@ impl<'a> Field<'a> for Symbols<'a> {
     fn write(&self, fields: &mut ListWriter<'_>) {
         let mut writer = fields.next();
         match self {
-            Self::Ours(symbols) => writer.symbols(symbols.iter().copied()),
+            Self::Ours(symbols) => writer.symbols(symbols),
             Self::One(symbol) => writer.symbol(symbol),
             Self::Theirs(array) => writer.value(&Value::Array(*array)),
         }

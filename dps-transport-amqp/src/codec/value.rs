@@ -26,6 +26,7 @@ pub(crate) enum Value<'a> {
     List(List<'a>),
     Map(Map<'a>),
     Array(Array<'a>),
+    /// What it is, and the value itself, encoded.
     Described(Descriptor<'a>, Reader<'a>),
     /// A number that nobody here has a use for: float, double, decimal, char; its type and its bytes.
     Other(u8, &'a [u8]),
@@ -49,12 +50,12 @@ pub(crate) struct List<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Map<'a>(pub(crate) List<'a>);
 
-/// The elements of an array, from the first on.
+/// The elements of an array, encoded: nobody here has a use for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Array<'a> {
-    code: u8,
-    values: Reader<'a>,
-    left: usize,
+    pub(super) count: usize,
+    /// What all of them are, and then each of them.
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Value<'a> {
@@ -80,7 +81,7 @@ impl<'a> Value<'a> {
     }
 
     /// What `code` says comes next.
-    fn of(code: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    pub(super) fn of(code: u8, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         Ok(match code {
             0x40 => Self::Null,
             0x41 => Self::Bool(true),
@@ -186,28 +187,12 @@ impl<'a> Map<'a> {
 
 impl<'a> Array<'a> {
     fn read(reader: &mut Reader<'a>, width: Width) -> Result<Self, DecodeError> {
-        let mut values = Reader(reader.sized(width)?);
-        let left = values.size(width)?;
-        let mut code = values.byte()?;
-        while code == 0x00 {
-            Descriptor::read(&mut values)?;
-            code = values.byte()?;
-        }
-        Ok(Self { code, values, left })
-    }
-
-    /// Takes the next element, without the descriptor that all of them may have; `None` at the end.
-    pub(crate) fn take(&mut self) -> Result<Option<Value<'a>>, DecodeError> {
-        let Some(left) = self.left.checked_sub(1) else {
-            return Ok(None);
-        };
-        self.left = left;
-        Value::of(self.code, &mut self.values).map(Some)
-    }
-
-    /// How many elements are left, their type, and their bytes.
-    pub(super) const fn parts(&self) -> (usize, u8, &'a [u8]) {
-        (self.left, self.code, self.values.0)
+        let mut elements = Reader(reader.sized(width)?);
+        let count = elements.size(width)?;
+        Ok(Self {
+            count,
+            bytes: elements.0,
+        })
     }
 }
 
@@ -240,11 +225,11 @@ pub(super) const fn width(code: u8) -> Width {
     }
 }
 
-pub(super) fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
+fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
     std::str::from_utf8(bytes).map_err(|_| DecodeError::Text)
 }
 
-pub(super) fn symbol(bytes: &[u8]) -> Result<&str, DecodeError> {
+fn symbol(bytes: &[u8]) -> Result<&str, DecodeError> {
     text(bytes).and_then(|text| {
         if text.is_ascii() {
             Ok(text)
@@ -259,7 +244,24 @@ pub(super) const fn is_plain(code: u8) -> bool {
     !matches!(code >> 4, 0x0 | 0xc..=0xf)
 }
 
-/// Takes a value without values inside, and checks it.
-pub(super) fn check_plain(code: u8, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    Value::of(code, reader).map(drop)
+/// Whether there is a type of this code [1.6].
+pub(super) const fn exists(code: u8) -> bool {
+    matches!(
+        code,
+        0x40..=0x45
+            | 0x50..=0x56
+            | 0x60..=0x61
+            | 0x70..=0x74
+            | 0x80..=0x84
+            | 0x94
+            | 0x98
+            | 0xa0..=0xa1
+            | 0xa3
+            | 0xb0..=0xb1
+            | 0xb3
+            | 0xc0..=0xc1
+            | 0xd0..=0xd1
+            | 0xe0
+            | 0xf0
+    )
 }

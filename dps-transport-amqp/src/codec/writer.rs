@@ -1,6 +1,6 @@
 //! From values to bytes, each in the shortest form there is.
 
-use super::value::{Array, Descriptor, List, Map, Value};
+use super::value::{Array, Descriptor, Map, Value};
 
 /// Writes values behind what is there.
 #[derive(Debug)]
@@ -84,15 +84,16 @@ impl Writer<'_> {
 
     /// Symbols as an array, also if there is one, or none: uamqp takes nothing else as the list of
     /// mechanisms (azure-uamqp-c `src/sasl_client_io.c`).
-    pub(crate) fn symbols<'s>(&mut self, symbols: impl IntoIterator<Item = &'s str>) {
+    pub(crate) fn symbols(&mut self, symbols: &[&str]) {
+        let short = symbols.iter().all(|symbol| symbol.len() <= 0xff);
         self.compound(0xe0, |elements| {
-            elements.raw(&[0xa3]);
+            elements.raw(&[if short { 0xa3 } else { 0xb3 }]);
             for symbol in symbols {
-                let length = u8::try_from(symbol.len()).unwrap_or(u8::MAX);
-                elements.raw(&[length]);
-                elements.raw(&symbol.as_bytes()[..usize::from(length)]);
-                elements.count += 1;
+                let length = wide(symbol.len());
+                elements.raw(if short { &length[3..] } else { &length });
+                elements.raw(symbol.as_bytes());
             }
+            elements.count = symbols.len();
         });
     }
 
@@ -119,9 +120,9 @@ impl Writer<'_> {
             Value::Binary(bytes) => self.binary(bytes),
             Value::String(text) => self.string(text),
             Value::Symbol(symbol) => self.symbol(symbol),
-            Value::List(list) => self.again(0xc0, list),
-            Value::Map(Map(pairs)) => self.again(0xc1, pairs),
-            Value::Array(array) => self.array(array),
+            Value::List(values) => self.again(0xc0, values.parts()),
+            Value::Map(Map(pairs)) => self.again(0xc1, pairs.parts()),
+            Value::Array(Array { count, bytes }) => self.again(0xe0, (count, bytes)),
             Value::Described(descriptor, inside) => {
                 self.descriptor(descriptor);
                 self.0.extend(inside.0);
@@ -152,20 +153,11 @@ impl Writer<'_> {
         }
     }
 
-    fn again(&mut self, code: u8, values: List<'_>) {
-        let (count, bytes) = values.parts();
-        self.compound(code, |list| {
-            list.raw(bytes);
-            list.count = count;
-        });
-    }
-
-    fn array(&mut self, array: Array<'_>) {
-        let (count, code, bytes) = array.parts();
-        self.compound(0xe0, |elements| {
-            elements.raw(&[code]);
-            elements.raw(bytes);
-            elements.count = count;
+    /// So many values, which have been written before.
+    fn again(&mut self, code: u8, (count, bytes): (usize, &[u8])) {
+        self.compound(code, |values| {
+            values.raw(bytes);
+            values.count = count;
         });
     }
 
@@ -181,7 +173,10 @@ impl Writer<'_> {
         write(&mut list);
         let count = list.count;
         let inside = self.0.len() - (start + 3);
-        if let (Ok(size), Ok(count)) = (u8::try_from(inside + 1), u8::try_from(count)) {
+        if (code, count) == (0xc0, 0) {
+            self.0.truncate(start);
+            self.0.push(0x45);
+        } else if let (Ok(size), Ok(count)) = (u8::try_from(inside + 1), u8::try_from(count)) {
             self.0[start + 1..start + 3].copy_from_slice(&[size, count]);
         } else {
             self.0[start] = code + 0x10;
