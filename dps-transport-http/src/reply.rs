@@ -20,10 +20,6 @@ const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
-/// The longest delay told beside an operation, in seconds: Java ignores longer ones
-/// (`ProvisioningDeviceClientContract.java`).
-const LONGEST_DELAY: u64 = 5;
-
 /// What the answers to one request have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
@@ -162,7 +158,7 @@ fn is_plain_host(host: &str) -> bool {
 }
 
 fn short(delay: Duration) -> HeaderValue {
-    HeaderValue::from(device_json::whole_seconds(delay).min(LONGEST_DELAY))
+    HeaderValue::from(device_json::short_seconds(delay))
 }
 
 #[cfg(test)]

@@ -10,10 +10,6 @@ use super::Session;
 use crate::packet::{Delivery, Packet, Publish, QoS};
 use crate::topic::Response;
 
-/// The longest delay told beside an operation, in seconds: Java ignores longer ones
-/// (`ProvisioningDeviceClientContract.java`).
-const LONGEST_DELAY: u64 = 5;
-
 impl Session<'_> {
     /// Answers the request that has waited longest.
     pub(super) fn tell(&mut self, response: &DeviceResponse) {
@@ -60,8 +56,8 @@ impl Session<'_> {
                 if state.status.is_final() {
                     return (200, None, body);
                 }
-                let delay = retry_after.map_or(3, device_json::whole_seconds);
-                return (202, Some(delay.min(LONGEST_DELAY)), body);
+                let delay = retry_after.map_or(3, device_json::short_seconds);
+                return (202, Some(delay), body);
             }
             DeviceResponse::Error(error) => Cow::Borrowed(error),
             _ => {

@@ -4,4 +4,6 @@ mod request;
 mod response;
 
 pub use self::request::{DeviceRegistration, MAX_BODY_BYTES};
-pub use self::response::{challenge, error, etag, operation, registration, whole_seconds};
+pub use self::response::{
+    challenge, error, etag, operation, registration, short_seconds, whole_seconds,
+};

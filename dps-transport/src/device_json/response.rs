@@ -80,6 +80,13 @@ pub fn whole_seconds(delay: Duration) -> u64 {
     delay.as_secs().saturating_add(begun).max(1)
 }
 
+/// A delay as it is told beside an operation that goes on: [`whole_seconds`], and 5 at the most, because
+/// Java ignores longer ones (`ProvisioningDeviceClientContract.java`).
+#[must_use]
+pub fn short_seconds(delay: Duration) -> u64 {
+    whole_seconds(delay).min(5)
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OperationStatus<'a> {

@@ -170,6 +170,12 @@ fn a_challenge_names_the_key_and_has_no_status() {
 }
 
 #[test]
+fn beside_an_operation_no_delay_is_longer_than_java_believes() {
+    let of = |millis| short_seconds(Duration::from_millis(millis));
+    assert_eq!([0, 1, 4_001, 5_001, 60_000].map(of), [1, 1, 5, 5, 5]);
+}
+
+#[test]
 fn delays_are_whole_seconds_and_never_none() {
     let of = |millis| whole_seconds(Duration::from_millis(millis));
     assert_eq!(
