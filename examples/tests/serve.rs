@@ -281,13 +281,13 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
         "{said}"
     );
 
-    let mqtts = "[listen]\nmqtts = \"192.0.2.1:0\"";
-    folder.write("serve.toml", &SOUND.replace("[listen]", mqtts));
-    let said = String::from_utf8(run(&[]).stderr).unwrap();
-    assert!(
-        said.contains("serve.toml: listen.mqtts: 192.0.2.1:0: "),
-        "{said}"
-    );
+    for key in ["mqtts", "amqps"] {
+        let listen = format!("[listen]\n{key} = \"192.0.2.1:0\"");
+        folder.write("serve.toml", &SOUND.replace("[listen]", &listen));
+        let said = String::from_utf8(run(&[]).stderr).unwrap();
+        let expected = format!("serve.toml: listen.{key}: 192.0.2.1:0: ");
+        assert!(said.contains(&expected), "{said}");
+    }
 
     folder.write("serve.toml", SOUND);
     let running = Running::start(&folder);
