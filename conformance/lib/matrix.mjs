@@ -15,7 +15,13 @@ const beside = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const version = (name) => JSON.parse(beside(`../node_modules/${name}/package.json`)).version;
 const pythonVersion = (name) => beside('../requirements.txt').match(new RegExp(`^${name}==(\\S+)`, 'm'))[1];
 
-export const TRANSPORTS = { https: 'HTTPS', mqtt: 'MQTT', 'mqtt-ws': 'MQTT in WebSockets' };
+export const TRANSPORTS = {
+  https: 'HTTPS',
+  mqtt: 'MQTT',
+  'mqtt-ws': 'MQTT in WebSockets',
+  amqp: 'AMQP',
+  'amqp-ws': 'AMQP in WebSockets',
+};
 
 const trusting = ({ certFile }) => ({ NODE_EXTRA_CA_CERTS: certFile });
 
@@ -34,6 +40,16 @@ export const CLIENTS = {
     version: version('azure-iot-provisioning-device-mqtt'),
     program: 'azure-node-mqtt.cjs',
     refusal: 'UnauthorizedError',
+    environment: trusting,
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  'azure-iot-node-amqp': {
+    title: 'Azure Node.js device SDK',
+    package: 'azure-iot-provisioning-device-amqp',
+    version: version('azure-iot-provisioning-device-amqp'),
+    program: 'azure-node-amqp.cjs',
+    // It does not tell its users why SASL failed.
+    refusal: { key: 'NotConnectedError', certificate: 'amqp:unauthorized-access' },
     environment: trusting,
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
@@ -95,16 +111,17 @@ const PAYLOADS = {
 
 /** Devices that must be refused, all with one and the same answer. */
 const REFUSED = {
-  'wrong-key': 'symmetric key, wrong key',
-  'group-key-itself': 'symmetric key, the underived key of the group',
-  'unknown-symmetric': 'symmetric key, unknown device',
-  'unknown-scope': 'symmetric key, unknown ID scope',
-  'wrong-certificate': 'X.509, enrolled device with another certificate',
-  'unknown-x509': 'X.509, unknown device',
+  'wrong-key': { title: 'symmetric key, wrong key', proof: 'key' },
+  'group-key-itself': { title: 'symmetric key, the underived key of the group', proof: 'key' },
+  'unknown-symmetric': { title: 'symmetric key, unknown device', proof: 'key' },
+  'unknown-scope': { title: 'symmetric key, unknown ID scope', proof: 'key' },
+  'wrong-certificate': { title: 'X.509, enrolled device with another certificate', proof: 'certificate' },
+  'unknown-x509': { title: 'X.509, unknown device', proof: 'certificate' },
 };
 
-const BY_MQTT = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
-const REFUSED_BY_MQTT = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
+const FOUR = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
+const THREE_REFUSED = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
+const FOUR_REFUSED = [...THREE_REFUSED, 'wrong-certificate'];
 
 /** Returns every case in the order of the report. */
 export function cases() {
@@ -115,17 +132,21 @@ export function cases() {
     ...Object.keys(REFUSED).map((refusal) => refused('azure-iot-node', refusal, mode)),
     ...['azure-iot-node-mqtt', 'azure-iot-python'].flatMap((client) =>
       ['mqtt', 'mqtt-ws'].flatMap((transport) => [
-        ...accepted(client, BY_MQTT, Object.keys(PAYLOADS), mode, undefined, transport),
-        ...REFUSED_BY_MQTT.map((refusal) => refused(client, refusal, mode, transport)),
+        ...accepted(client, FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
+        ...THREE_REFUSED.map((refusal) => refused(client, refusal, mode, transport)),
       ]),
     ),
-    ...accepted('mosquitto', BY_MQTT, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
+    ...['amqp', 'amqp-ws'].flatMap((transport) => [
+      ...accepted('azure-iot-node-amqp', FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
+      ...FOUR_REFUSED.map((refusal) => refused('azure-iot-node-amqp', refusal, mode, transport)),
+    ]),
+    ...accepted('mosquitto', FOUR, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
     ...Object.entries(HABITS).flatMap(([name, habit]) =>
       accepted('mosquitto', ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'mqtt', name, habit),
     ),
     ...accepted('mosquitto', ['symmetric-group'], ['no-payload'], mode, undefined, 'mqtt', 'unknown-operation', UNKNOWN_OPERATION)
       .map((each) => ({ ...each, kind: 'told', expected: { ...each.expected, status: 404 } })),
-    ...REFUSED_BY_MQTT.map((refusal) => refused('mosquitto', refusal, mode, 'mqtt')),
+    ...THREE_REFUSED.map((refusal) => refused('mosquitto', refusal, mode, 'mqtt')),
     ...Object.entries(COMMANDS).flatMap(([name, habit]) =>
       accepted('mosquitto-tools', ['x509-group'], ['no-payload'], mode, undefined, 'mqtt', name, habit)
         .map((each) => ({ ...each, kind: 'command', expected: { ...each.expected, ...habit } })),
@@ -157,7 +178,7 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
       const last = habitName ?? (tls === 'TLSv1.3' ? variant : `${variant}-tls1.2`);
       const { title } = CREDENTIALS[credential];
       // Each is a device of its own: no two cases register the same one with one server.
-      const by = transport === 'mqtt-ws' ? '-ws' : '';
+      const by = transport.endsWith('-ws') ? '-ws' : '';
       const registrationId = `${client}${by}-${credential}-${last}`.replaceAll('.', '-');
       return {
         name: `${client}/${transport}/${credential}/${last}/${mode}`,
@@ -192,6 +213,7 @@ function refused(client, refusal, mode, transport = 'https') {
     mode,
     tls: 'TLSv1.3',
     refusal,
-    row: { credential: REFUSED[refusal], payload: 'no' },
+    proof: REFUSED[refusal].proof,
+    row: { credential: REFUSED[refusal].title, payload: 'no' },
   };
 }
