@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { protonVersion } from './lib/amqp.mjs';
 import { keep as keepCapture } from './lib/captures.mjs';
 import { judgeAccepted, judgeCommand, judgeRefused, judgeTold } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
@@ -30,11 +31,12 @@ const POLL_MILLISECONDS = 200;
 const { record, only } = parseArgs({ options: { record: { type: 'string' }, only: { type: 'string', default: '' } } }).values;
 makeEnvironment();
 const mosquitto = mosquittoVersion() ?? fail("there are no mosquitto_pub and mosquitto_sub: Debian's mosquitto-clients");
+const proton = protonVersion() ?? fail("there is no Qpid Proton: Debian's python3-qpid-proton");
 const where = await settle();
 const binary = serveBinary();
 const switchedOff = readSwitchedOff(cases());
 const all = cases().filter((each) => (!record || isRecorded(each)) && new RegExp(only).test(each.name));
-console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}\n`);
+console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}, Qpid Proton ${proton}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
 const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
@@ -120,12 +122,12 @@ async function recorded(recorder, each) {
 /** Runs one device in a process of its own and returns what it reported. */
 function run(each) {
   const order = orderOf(each);
-  const { program, environment } = CLIENTS[each.client];
+  const { program, python = PYTHON, environment } = CLIENTS[each.client];
   const path = here(`devices/${program}`);
   // `localhost` may mean ::1 first; the server listens on 127.0.0.1.
   const tls = each.tls === 'TLSv1.2' ? ['--tls-max-v1.2'] : [];
   const [command, words] = program.endsWith('.py')
-    ? [PYTHON, [path]]
+    ? [python, [path]]
     : [process.execPath, ['--dns-result-order=ipv4first', ...tls, path]];
   const child = spawn(command, words, {
     env: { PATH: process.env.PATH, ...environment?.(world.serverAuthority) },

@@ -70,7 +70,9 @@ function judgeMqtt(each, exchanges, must) {
   }
 }
 
-function judgeAmqp(each, exchanges, must) {
+function judgeAmqp(each, all, must) {
+  const exchanges = each.habit?.ask ? all.slice(1) : all;
+  if (each.habit?.ask) judgeRejected(each.habit, all[0], must);
   const delays = exchanges.map(({ properties }) => properties);
   const last = delays.pop() ?? {};
   must(!('retry-after' in last) && !('Retry-After' in last), `ended with ${told(exchanges)}`);
@@ -79,6 +81,11 @@ function judgeAmqp(each, exchanges, must) {
   must(new Set(parsed.map(({ operationId }) => operationId)).size <= 1, `operations ${told(exchanges)}`);
   if (parsed[0]) must(parsed[0].status === MODES[each.mode].answers, `register was answered ${parsed[0].status}`);
   for (const { body } of exchanges) must(!/:\s*null\b/.test(body), `an answer holds null: ${body}`);
+}
+
+function judgeRejected(wanted, { condition, body }, must) {
+  must(condition === wanted.condition, `rejected with ${condition} ${body}`);
+  judgeError(JSON.parse(body), wanted.status, must);
 }
 
 /** C, Node.js and Java look for one spelling, C# for the other. */
@@ -124,7 +131,7 @@ export function judgeRefused(each, outcome, model) {
   const { refusal } = CLIENTS[each.client];
   must(error.name === refusal, `the client saw ${error.name}: ${error.message}`);
   if (exchanges[0].body === undefined) return complaints;
-  judgeError(JSON.parse(exchanges[0].body), must);
+  judgeError(JSON.parse(exchanges[0].body), 401, must);
   if (model) judgeAlike(exchanges[0], model, must);
   return complaints;
 }
@@ -143,13 +150,13 @@ function judgeRefusedByAmqp(each, { exchanges, state, error, milliseconds }, mod
   const [answer] = exchanges;
   if (exchanges.length !== 1) return [...complaints, `${exchanges.length} answers`];
   must(answer.condition === 'amqp:unauthorized-access', `condition ${answer.condition}`);
-  judgeError(JSON.parse(answer.body), must);
+  judgeError(JSON.parse(answer.body), 401, must);
   if (model) judgeAlike(answer, model, must);
   return complaints;
 }
 
-function judgeError(body, must) {
-  must(Number.isInteger(body.errorCode) && Math.floor(body.errorCode / 1000) === 401, `errorCode ${body.errorCode}`);
+function judgeError(body, status, must) {
+  must(Number.isInteger(body.errorCode) && Math.floor(body.errorCode / 1000) === status, `errorCode ${body.errorCode}`);
   must(typeof body.message === 'string', `message ${body.message}`);
 }
 

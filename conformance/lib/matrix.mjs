@@ -1,6 +1,7 @@
 // Every case, as data. A case is one registration by one device; its name is how `switched-off.json` calls it.
 
 import { readFileSync } from 'node:fs';
+import * as amqp from './amqp.mjs';
 import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
 
 /** How the server answers a registration it can finish at once. */
@@ -59,6 +60,23 @@ export const CLIENTS = {
     version: pythonVersion('azure-iot-device'),
     program: 'azure_python.py',
     refusal: 'ClientError',
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  rhea: {
+    title: 'rhea',
+    package: 'rhea',
+    version: version('rhea'),
+    program: 'rhea.cjs',
+    refusal: { key: 'amqp:unauthorized-access', certificate: 'amqp:unauthorized-access' },
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  // What the operating system has: the version is no part of the table.
+  proton: {
+    title: 'Qpid Proton',
+    version: '',
+    program: 'qpid_proton.py',
+    python: amqp.SYSTEM_PYTHON,
+    refusal: { key: 'ConnectionException', certificate: 'amqp:unauthorized-access' },
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
   'identity-service': {
@@ -140,6 +158,14 @@ export function cases() {
       ...accepted('azure-iot-node-amqp', FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
       ...FOUR_REFUSED.map((refusal) => refused('azure-iot-node-amqp', refusal, mode, transport)),
     ]),
+    ...['rhea', 'proton'].flatMap((client) => [
+      ...accepted(client, FOUR, Object.keys(PAYLOADS), mode, undefined, 'amqp'),
+      ...Object.entries({ ...amqp.HABITS, ...amqp.REQUESTS }).flatMap(([name, habit]) =>
+        accepted(client, ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'amqp', name, habit),
+      ),
+      ...accepted(client, ['x509-individual', 'x509-group'], ['no-payload'], mode, undefined, 'amqp', 'external', amqp.EXTERNAL),
+      ...FOUR_REFUSED.map((refusal) => refused(client, refusal, mode, 'amqp')),
+    ]),
     ...accepted('mosquitto', FOUR, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
     ...Object.entries(HABITS).flatMap(([name, habit]) =>
       accepted('mosquitto', ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'mqtt', name, habit),
@@ -197,7 +223,7 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
           deviceId: deviceId(registrationId),
           substatus: 'initialAssignment',
           payload: echoes && payload ? { echo: payload } : undefined,
-          exchanges: CLIENTS[client].exchanges[mode],
+          exchanges: CLIENTS[client].exchanges[mode] + (habit?.ask ? 1 : 0),
         },
       };
     }),
