@@ -13,6 +13,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
+/// Over WebSockets.
+pub const SUBPROTOCOL: &str = "MQTT";
 pub const RESPONSES: &str = "$dps/registrations/res/#";
 pub const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=";
 pub const POLL: &str = "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=";
