@@ -87,5 +87,5 @@ pub async fn line(http: &Http, peer: Peer, tasks: &Tasks) -> Line {
             to_device.write_all(&payload).await.unwrap();
         }
     });
-    Line { io, served }
+    Line::new(io, served)
 }

@@ -240,7 +240,7 @@ fn what_is_no_performative_closes_the_connection() {
     // Something that is not known.
     closes(&frame(b"\0\x53\x1f\x45"), "decode-error");
     // Nobody can say how deep.
-    let mut deep = vec![0xd0, 0, 0, 0xea, 0x60, 0, 0, 0, 1].repeat(6_000);
+    let mut deep = [0xd0, 0, 0, 0xea, 0x60, 0, 0, 0, 1].repeat(6_000);
     deep.push(0x45);
     closes(&frame(&deep), "decode-error");
 }
