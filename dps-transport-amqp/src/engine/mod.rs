@@ -262,6 +262,11 @@ impl<'a> Engine<'a> {
                 return;
             }
         }
+        // The SDK for Node.js waits in vain for the end of a session that goes down with its connection
+        // (azure-iot-amqp-base `amqp.js`).
+        for session in self.sessions.iter_mut().filter(|one| !one.is_ending()) {
+            session.end(error.as_ref(), &mut self.out);
+        }
         self.put(0, &Close { error });
         self.phase = Phase::Closing;
         self.drop_sessions();
@@ -441,7 +446,7 @@ impl<'a> Engine<'a> {
         };
         let event = match event {
             Err(fault) if fault.is_of_session() => {
-                session.end(&fault.error(), out);
+                session.end(Some(&fault.error()), out);
                 None
             }
             event => event?,

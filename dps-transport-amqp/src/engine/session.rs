@@ -62,13 +62,13 @@ impl Session {
     }
 
     /// Ends the session.
-    pub(super) fn end(&mut self, error: &ErrorInfo<'_>, out: &mut Vec<u8>) {
+    pub(super) fn end(&mut self, error: Option<&ErrorInfo<'_>>, out: &mut Vec<u8>) {
         self.ending = true;
         self.links = Vec::new();
         put(
             self.channel,
             &EndSession {
-                error: Some(error.clone()),
+                error: error.cloned(),
             },
             out,
         );
