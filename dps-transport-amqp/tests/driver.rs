@@ -114,6 +114,7 @@ async fn a_connection_on_which_nothing_is_said_ends_at_its_limit() {
 async fn a_device_may_be_silent_for_five_minutes() {
     let mut line = greeted(&busy()).await;
     let began = Instant::now();
+    assert!(matches!(line.receive().await, Told::End(_)));
     let told = line.receive().await;
     let Told::Close(Some(problem)) = told else {
         panic!("not closed: {told:?}");
@@ -265,8 +266,11 @@ async fn a_drain_answers_what_was_taken_and_takes_nothing_more() {
     tokio::task::yield_now().await;
     slow.gate.add_permits(9);
     assert_eq!(line.answer(0).await.unwrap_err().code(), 429_001);
-    let told = line.receive().await;
-    assert!(matches!(told, Told::Close(Some(_))), "{told:?}");
+    let told = line.rest().await;
+    assert!(
+        matches!(told[..], [Told::End(_), Told::Close(Some(_))]),
+        "{told:?}"
+    );
     line.closes().await;
     assert_eq!(slow.calls.load(Ordering::SeqCst), 1);
 }

@@ -142,6 +142,10 @@ fn a_flood_of_sessions_and_links_is_bounded() {
             "1: begin for 1",
             "2: begin for 2",
             "3: begin for 3",
+            "end amqp:connection:framing-error",
+            "1: end amqp:connection:framing-error",
+            "2: end amqp:connection:framing-error",
+            "3: end amqp:connection:framing-error",
             "close amqp:connection:framing-error"
         ]
     );
@@ -154,7 +158,7 @@ fn a_flood_of_sessions_and_links_is_bounded() {
         }));
     }
     let told = talk.told();
-    assert_eq!(told.len(), 5, "{told:?}");
+    assert_eq!(told.len(), 6, "{told:?}");
     assert_eq!(told.last().unwrap(), "close amqp:connection:framing-error");
 }
 

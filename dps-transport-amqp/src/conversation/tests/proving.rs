@@ -202,12 +202,13 @@ fn a_certificate_that_is_not_believed_ends_the_link_and_the_connection() {
         [
             "attach 0 receiver link at nothing",
             "detach 0 amqp:unauthorized-access",
+            "end amqp:unauthorized-access",
             "close amqp:unauthorized-access"
         ]
     );
     let text = String::from_utf8_lossy(&output);
     let body = r#"{"errorCode":401002,"trackingId":"#;
-    assert_eq!(text.matches(body).count(), 2, "one error in both places");
+    assert_eq!(text.matches(body).count(), 3, "one error in all places");
     assert!(!talk.session.is_over(), "its close is waited for");
     talk.send(&frame(0, &crate::codec::Close::default()));
     assert_eq!(talk.over(), End::Unproven);
@@ -221,7 +222,11 @@ fn a_certificate_that_cannot_be_judged_now_is_told_when_to_come_back() {
     talk.judge(Verdict::Denied(error));
     assert_eq!(
         talk.told()[4..],
-        ["detach 0 amqp:internal-error", "close amqp:internal-error"]
+        [
+            "detach 0 amqp:internal-error",
+            "end amqp:internal-error",
+            "close amqp:internal-error"
+        ]
     );
 }
 
@@ -300,6 +305,7 @@ fn whoever_names_nobody_is_refused_like_anybody() {
         talk.told()[4..],
         [
             "detach 0 amqp:unauthorized-access",
+            "end amqp:unauthorized-access",
             "close amqp:unauthorized-access"
         ]
     );

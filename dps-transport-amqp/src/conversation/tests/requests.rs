@@ -402,7 +402,10 @@ fn the_service_says_goodbye_and_why() {
     assert!(talk.session.is_quiet());
     talk.session.leave();
     talk.session.leave();
-    assert_eq!(talk.told(), ["close amqp:connection:forced"]);
+    assert_eq!(
+        talk.told(),
+        ["end amqp:connection:forced", "close amqp:connection:forced"]
+    );
 }
 
 #[test]
