@@ -308,7 +308,7 @@ fn said(performative: &Performative<'_>) -> String {
 }
 
 /// What a device is told in messages: the parts of each put together, of every link.
-pub(crate) fn messages(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn said_to(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     let mut begun = Vec::new();
     while !bytes.is_empty() {
@@ -367,5 +367,5 @@ pub(crate) fn answers(bytes: &[u8]) -> Vec<Answer> {
             body: String::from_utf8(data.to_vec()).unwrap(),
         }
     };
-    messages(bytes).into_iter().map(read).collect()
+    said_to(bytes).into_iter().map(read).collect()
 }

@@ -135,14 +135,14 @@ impl<'a> Session<'a> {
         let mut used = 0;
         while self.wants_bytes() && used < bytes.len() {
             let (length, event) = self.engine.take(&bytes[used..]);
-            used += length;
-            if length > 0 {
-                self.last_received = now;
-                self.partial_since = None;
+            if length == 0 {
+                break;
             }
-            match event {
-                Some(event) => self.handle(event),
-                None => break,
+            used += length;
+            self.last_received = now;
+            self.partial_since = None;
+            if let Some(event) = event {
+                self.handle(event);
             }
         }
         let partial = used < bytes.len() && self.wants_bytes();

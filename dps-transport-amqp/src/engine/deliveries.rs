@@ -49,11 +49,12 @@ impl Outbox {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        let waiting = self
-            .waiting
-            .iter()
-            .chain(self.current.iter().map(|current| &current.message));
-        self.waiting.len() >= MANY || waiting.map(Vec::len).sum::<usize>() >= MANY_BYTES
+        self.waiting.len() >= MANY || self.bytes() >= MANY_BYTES
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let begun = self.current.iter().map(|current| &current.message);
+        self.waiting.iter().chain(begun).map(Vec::len).sum()
     }
 
     /// Sends what links and windows take. A message whose link is gone before its end is given up.

@@ -8,7 +8,7 @@ use super::put;
 use crate::codec::{Attach, Detach, ErrorInfo, Role, Transfer};
 
 /// The largest message that is taken, in bytes: a body, and some room for what is around it.
-pub(crate) const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES + 4096;
+pub(super) const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES + 4096;
 
 /// How many messages a peer may send before the first of them has been settled. Our choice: devices
 /// ask one thing at a time.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::deliveries::{Current, Outbox};
 pub(crate) use self::fault::Fault;
-pub(crate) use self::link::{LinkId, MAX_MESSAGE_BYTES};
+pub(crate) use self::link::LinkId;
 use self::session::Session;
 use crate::codec::{
     Close, Composite, DecodeError, ErrorInfo, Frame, FrameKind, Header, Layer, MIN_MAX_FRAME_BYTES,
@@ -142,42 +142,46 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Takes frames from the beginning of `bytes` up to an event; with it, how many bytes they were.
+    /// Takes a frame from the beginning of `bytes`; with what it says, how many bytes it was. If it was
+    /// none, there is more of it to come, or nothing may be taken.
     pub(crate) fn take<'b>(&mut self, bytes: &'b [u8]) -> (usize, Option<Event<'b>>) {
-        let mut used = 0;
-        loop {
-            let rest = &bytes[used..];
-            let most = match self.phase {
-                Phase::Over | Phase::Judging => return (used, None),
-                Phase::Header { proven } => match Header::decode(rest) {
-                    Ok(None) => return (used, None),
-                    Ok(Some(Header(layer))) => {
-                        used += Header::LENGTH;
-                        self.header(layer, proven);
-                        continue;
-                    }
-                    Err(error) => {
-                        // The peer is told what is spoken here [2.2].
-                        self.out.extend(Header(Layer::Amqp).encode());
-                        self.fail(error.into());
-                        continue;
-                    }
-                },
-                Phase::Mechanism | Phase::Challenge => MIN_MAX_FRAME_BYTES,
-                _ if self.trusted => MAX_FRAME_BYTES as usize,
-                _ => MAX_UNTRUSTED_FRAME_BYTES,
-            };
-            match decode_frame(rest, most) {
-                Ok(None) => return (used, None),
-                Ok(Some((frame, length))) => {
-                    used += length;
-                    match self.frame(frame) {
-                        Ok(None) => {}
-                        Ok(event) => return (used, event),
-                        Err(fault) => self.fail(fault),
-                    }
-                }
-                Err(error) => self.fail(error.into()),
+        let most = match self.phase {
+            Phase::Over | Phase::Judging => return (0, None),
+            Phase::Header { proven } => return (self.take_header(bytes, proven), None),
+            Phase::Mechanism | Phase::Challenge => MIN_MAX_FRAME_BYTES,
+            _ if self.trusted => MAX_FRAME_BYTES as usize,
+            _ => MAX_UNTRUSTED_FRAME_BYTES,
+        };
+        match decode_frame(bytes, most) {
+            Ok(None) => (0, None),
+            Ok(Some((frame, length))) => {
+                let event = self.frame(frame).unwrap_or_else(|fault| {
+                    self.fail(fault);
+                    None
+                });
+                (length, event)
+            }
+            Err(error) => {
+                self.fail(error.into());
+                // Nobody knows where the next one begins.
+                self.abandon();
+                (0, None)
+            }
+        }
+    }
+
+    fn take_header(&mut self, bytes: &[u8], proven: bool) -> usize {
+        match Header::decode(bytes) {
+            Ok(None) => 0,
+            Ok(Some(Header(layer))) => {
+                self.header(layer, proven);
+                Header::LENGTH
+            }
+            Err(error) => {
+                // The peer is told what is spoken here [2.2].
+                self.out.extend(Header(Layer::Amqp).encode());
+                self.fail(error.into());
+                0
             }
         }
     }
@@ -312,6 +316,13 @@ impl<'a> Engine<'a> {
     /// Whether there is nothing that waits to be sent.
     pub(crate) fn is_quiet(&self) -> bool {
         self.outbox.is_empty()
+    }
+
+    /// How many bytes wait: for the rest of their messages, and to be sent.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        let assembling: usize = self.sessions.iter().map(Session::assembling).sum();
+        assembling + self.outbox.bytes()
     }
 
     pub(crate) const fn output(&self) -> &Vec<u8> {

@@ -311,7 +311,7 @@ fn a_response_goes_in_as_many_frames_as_the_peers_frames_need() {
         left = &left[length..];
     }
     assert!(left.is_empty());
-    assert_eq!(crate::testing::messages(&out), [message]);
+    assert_eq!(said_to(&out), [message]);
 }
 
 #[test]

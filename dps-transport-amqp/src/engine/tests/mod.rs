@@ -3,6 +3,7 @@ mod links;
 mod messages;
 mod opening;
 
+use super::link::MAX_MESSAGE_BYTES;
 use super::*;
 use crate::codec::{Attach, Flow};
 use crate::testing::*;
@@ -99,7 +100,7 @@ impl Wire {
                 Event::Message { delivery, bytes } => Heard::Message(delivery, bytes.into_owned()),
             });
             self.input.drain(..used);
-            if used == 0 && event.is_none() {
+            if used == 0 {
                 return heard;
             }
             heard.extend(event);
