@@ -57,6 +57,9 @@ mod address;
 mod codec;
 mod conversation;
 mod engine;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod sasl;
 #[cfg(test)]
 mod testing;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tree::{put, tree, tree_of};
+use super::tree::{array, put, tree, tree_of};
 use super::*;
 
 const LONG_MIN: i64 = i64::MIN;
@@ -96,20 +96,20 @@ fn encodings() -> Vec<(&'static str, Value<'static>, &'static str)> {
             Value::Map(Map::default()),
             "c1 01 00",
         ),
-        ("e0 02 00 a3", array(0, b"\xa3"), "e0 02 00 a3"),
+        ("e0 02 00 a3", elements(0, b"\xa3"), "e0 02 00 a3"),
         (
             "e0 04 02 50 0102",
-            array(2, b"\x50\x01\x02"),
+            elements(2, b"\x50\x01\x02"),
             "e0 04 02 50 0102",
         ),
         (
             "f0 00000007 00000002 50 0102",
-            array(2, b"\x50\x01\x02"),
+            elements(2, b"\x50\x01\x02"),
             "e0 04 02 50 0102",
         ),
         (
             "e0 06 01 00 5309 50 01",
-            array(1, b"\x00\x53\x09\x50\x01"),
+            elements(1, b"\x00\x53\x09\x50\x01"),
             "e0 06 01 00 5309 50 01",
         ),
         (
@@ -130,7 +130,7 @@ fn encodings() -> Vec<(&'static str, Value<'static>, &'static str)> {
     ]
 }
 
-const fn array(count: usize, bytes: &[u8]) -> Value<'_> {
+const fn elements(count: usize, bytes: &[u8]) -> Value<'_> {
     Value::Array(Array { count, bytes })
 }
 
@@ -352,7 +352,7 @@ fn work_grows_with_the_bytes_and_no_faster() {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(tree in tree()) {
+    fn what_is_written_is_read(tree in prop_oneof![tree(), array()]) {
         let bytes = encoded(|writer| put(&tree, writer));
         let value = whole(&bytes).unwrap();
         prop_assert_eq!(tree_of(value), tree);
