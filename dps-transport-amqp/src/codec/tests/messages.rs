@@ -16,10 +16,8 @@ const SEQUENCE: &str = "00 53 76 c0 03 01 5201";
 const VALUE: &str = "00 53 77 a1 01 76";
 const FOOTER: &str = "00 53 78 c1 01 00";
 
-fn read(sections: &[&str]) -> Result<Vec<u8>, DecodeError> {
-    let bytes = hex(&sections.concat());
-    // What is told of a message is enough to tell two of them apart.
-    Message::read(&bytes).map(|message| format!("{message:?}").into_bytes())
+fn read(sections: &[&str]) -> Result<(), DecodeError> {
+    Message::read(&hex(&sections.concat())).map(drop)
 }
 
 #[test]
