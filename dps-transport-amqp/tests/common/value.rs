@@ -13,10 +13,10 @@ pub enum V {
     Binary(Vec<u8>),
     Text(String),
     Symbol(String),
-    List(Vec<V>),
-    Map(Vec<(V, V)>),
-    Array(Vec<V>),
-    Described(u64, Box<V>),
+    List(Vec<Self>),
+    Map(Vec<(Self, Self)>),
+    Array(Vec<Self>),
+    Described(u64, Box<Self>),
 }
 
 pub fn text(text: &str) -> V {
@@ -28,7 +28,7 @@ pub fn symbol(symbol: &str) -> V {
 }
 
 /// A described list.
-pub fn composite(code: u64, fields: Vec<V>) -> V {
+pub fn composite(code: u64, fields: Vec<Self>) -> V {
     V::Described(code, Box::new(V::List(fields)))
 }
 

@@ -10,6 +10,7 @@
 mod common;
 mod credentials;
 mod crowd;
+mod fe2o3;
 mod life;
 #[path = "../../../dps-transport-mqtt/tests/whole/service.rs"]
 mod service;
