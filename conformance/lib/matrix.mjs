@@ -73,7 +73,9 @@ export const CLIENTS = {
   // What the operating system has: the version is no part of the table.
   proton: {
     title: 'Qpid Proton',
+    package: 'python3-qpid-proton',
     version: '',
+    installed: amqp.protonVersion,
     program: 'qpid_proton.py',
     python: amqp.SYSTEM_PYTHON,
     refusal: { key: 'ConnectionException', certificate: 'amqp:unauthorized-access' },
@@ -181,7 +183,10 @@ export function cases() {
   ]);
 }
 
-/** What is recorded of each SDK and transport: every kind of credential, a payload and none, polls, and refusals. */
+/**
+ * What is recorded of each SDK and transport: every kind of credential, a payload and none, polls, refusals, and some
+ * habits.
+ */
 const RECORDED = [
   'symmetric-individual/no-payload/one-exchange',
   'x509-individual/payload/one-exchange',
@@ -189,6 +194,9 @@ const RECORDED = [
   'symmetric-group/payload/polling',
   'refused/wrong-key/one-exchange',
   'refused/unknown-x509/one-exchange',
+  'x509-individual/external/one-exchange',
+  'symmetric-individual/small-frames/one-exchange',
+  'symmetric-individual/wrong-request/one-exchange',
 ];
 
 /** Whether a case is one that is recorded. */
