@@ -1,9 +1,13 @@
 //! Entry points for fuzzing; not part of the API.
 
+mod conversation;
+
 use crate::codec::{
     Body, Frame, FrameKind, Message, MessageId, Performative, Reader, SaslFrame, Value, Writer,
     decode_frame, encode_empty, encode_frame,
 };
+
+pub use self::conversation::converse;
 
 /// Reads the value at the beginning of `bytes`, and writes it again; `None` if there is none. With it,
 /// how many bytes were read.

@@ -28,7 +28,7 @@ pub fn symbol(symbol: &str) -> V {
 }
 
 /// A described list.
-pub fn composite(code: u64, fields: Vec<Self>) -> V {
+pub fn composite(code: u64, fields: Vec<V>) -> V {
     V::Described(code, Box::new(V::List(fields)))
 }
 
