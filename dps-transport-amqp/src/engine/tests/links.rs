@@ -143,6 +143,28 @@ fn a_refused_link_ends_at_nothing() {
 }
 
 #[test]
+fn the_name_of_a_link_that_we_have_ended_is_free() {
+    let mut wire = Wire::begun();
+    let link = wire.link(0, Role::Sender);
+    wire.engine
+        .refuse(link, &ErrorInfo::new("amqp:not-found", None));
+    assert_eq!(wire.told(), ["detach 0 amqp:not-found"]);
+    // It does not know yet, and has a handle left.
+    wire.link(1, Role::Sender);
+}
+
+#[test]
+fn a_link_that_is_ended_holds_nothing() {
+    let mut wire = Wire::begun();
+    let link = wire.link(0, Role::Sender);
+    wire.send(&transfers(0, 0, &[0; 1000], 900)[0]);
+    assert_eq!(wire.engine.held(), 900);
+    wire.engine
+        .refuse(link, &ErrorInfo::new("amqp:not-found", None));
+    assert_eq!(wire.engine.held(), 0);
+}
+
+#[test]
 fn detach_is_echoed_and_the_handle_is_free() {
     let mut wire = Wire::linked();
     for (closed, told) in [(true, "detach 0"), (false, "detach 0 for now")] {

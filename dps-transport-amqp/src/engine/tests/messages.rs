@@ -72,6 +72,18 @@ fn no_credit_is_given_for_what_is_not_settled() {
 }
 
 #[test]
+fn what_is_not_settled_counts_when_credit_is_topped_up() {
+    let mut wire = Wire::linked();
+    let taken: Vec<_> = (0..8)
+        .map(|id| wire.message(&transfer(0, id, b"hello")).0)
+        .collect();
+    for delivery in &taken[..4] {
+        wire.engine.settle(*delivery, Outcome::Accepted);
+    }
+    assert_eq!(wire.told().last().unwrap(), "flow 0 after 8 credit 4");
+}
+
+#[test]
 fn a_message_in_many_frames_is_put_together() {
     let mut wire = Wire::linked();
     let message: Vec<u8> = (0..MAX_MESSAGE_BYTES).map(|nth| nth as u8).collect();
@@ -168,6 +180,11 @@ fn all_links_together_hold_no_more_than_one_message() {
         })
     };
     wire.send(&part(0));
+    let small = transfer_with(1, &[0; 10], |transfer| {
+        transfer.delivery_id = Some(0);
+        transfer.more = true;
+    });
+    assert_eq!(wire.refused(&small), Vec::<String>::new());
     assert_eq!(
         wire.refused(&part(1)),
         ["1: detach 0 amqp:link:message-size-exceeded"]
