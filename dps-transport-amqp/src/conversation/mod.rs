@@ -218,6 +218,7 @@ impl<'a> Session<'a> {
     fn agree(&mut self, link: LinkId, version: ApiVersion) {
         self.versions.retain(|(link, _)| self.engine.has(*link));
         self.engine.accept(link);
+        self.versions.reserve_exact(1);
         self.versions.push((link, version));
     }
 
@@ -354,6 +355,8 @@ impl Conversation for Session<'_> {
         };
         if matches!(verdict, Verdict::Believed) {
             self.standing = Standing::Proven(name);
+            // Nobody asks for them again, and they are what is largest here.
+            self.peer.chain = Arc::default();
             self.engine.trust();
         }
         match (waiting, verdict) {

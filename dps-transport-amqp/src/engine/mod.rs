@@ -401,8 +401,10 @@ impl<'a> Engine<'a> {
                 if channel > MAX_CHANNEL || session(&mut self.sessions, channel).is_some() {
                     return Err(Fault::connection("a channel that is in use, or too high"));
                 }
-                self.sessions
-                    .push(Session::begin(channel, &begin, &mut self.out)?);
+                let session = Session::begin(channel, &begin, &mut self.out)?;
+                // Devices have one.
+                self.sessions.reserve_exact(1);
+                self.sessions.push(session);
             }
             (_, Performative::End(_)) => {
                 let session = session(&mut self.sessions, channel).ok_or(NO_SESSION)?;

@@ -129,6 +129,10 @@ impl Session {
                 None
             }
         };
+        if self.links.is_empty() {
+            // Devices have two.
+            self.links.reserve_exact(2);
+        }
         self.links.push(link);
         Ok(event)
     }
