@@ -45,6 +45,14 @@ use tracing_subscriber::prelude::*;
 use self::demo_policy::SpreadAndEcho;
 use self::signals::Signals;
 
+/// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
+type Wanted = (
+    &'static str,
+    Arc<dyn Protocol>,
+    &'static [&'static str],
+    Option<SocketAddr>,
+);
+
 /// How long connections and work may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -146,7 +154,7 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
 
     let mut server = Server::new(config.tls.clone(), Tasks::new());
-    let listeners: [(&str, Arc<dyn Protocol>, &[&str], Option<SocketAddr>); 3] = [
+    let listeners: [Wanted; 3] = [
         ("https", Arc::new(http), &["http/1.1"], Some(config.https)),
         ("mqtts", Arc::new(mqtt), &[], config.mqtts),
         ("amqps", Arc::new(amqp), &[], config.amqps),

@@ -1,4 +1,5 @@
 mod forbidden;
+mod golden;
 mod patience;
 mod plugged;
 mod pressure;
