@@ -102,14 +102,6 @@ What may be left out, with its default; the first at the top, the others where t
   name = "root"                     what caReferences name
   file = "root.pem""#;
 
-/// What is listened for: its name in the configuration, what is spoken, what TLS calls it, and where.
-type Line = (
-    &'static str,
-    Arc<dyn Protocol>,
-    &'static [&'static str],
-    Option<SocketAddr>,
-);
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
