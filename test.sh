@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl, mosquitto's clients. Says at the end what ran,
-# what was skipped and why.
+# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl, mosquitto's clients, Qpid Proton. Says at the
+# end what ran, what was skipped and why.
 # Where CI=true, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -48,6 +48,8 @@ quickstart() {
 conformance_tools() {
   need openssl openssl
   need mosquitto_pub mosquitto-clients
+  # Proton's own SASL has no PLAIN, and Debian has the one it uses in a package of its own.
+  /usr/bin/python3 -c 'import proton' 2>/dev/null || apt_install python3-qpid-proton libsasl2-modules
   need perl perl-base
   need unshare util-linux
   need python3 python3

@@ -27,6 +27,7 @@
 
 pub mod bare;
 pub mod client;
+pub mod frames;
 pub mod idle;
 pub mod inside;
 pub mod measure;

@@ -80,6 +80,27 @@ pub fn length(bytes: &[u8], count: usize) -> Option<usize> {
     (bytes.len() >= all).then_some(all)
 }
 
+/// The request that opens a WebSocket.
+///
+/// * `protocol`: what is to be spoken in it.
+pub fn upgrade(protocol: &str) -> String {
+    format!(
+        "GET /$iothub/websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: {protocol}\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
+/// The bytes of the first frame, as a server sends it, with less than 65,536 bytes; `None` if they are
+/// not all there.
+pub fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let length = match (bytes.get(1)?, bytes.get(2..4)) {
+        (126, long) => 4 + usize::from(u16::from_be_bytes(long?.try_into().ok()?)),
+        (short, _) => 2 + usize::from(*short),
+    };
+    (bytes.len() >= length).then_some(length)
+}
+
 /// A binary frame as a client sends it, masked, with at most 65,535 bytes.
 pub fn frame(payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x5a, 0xc3, 0x17, 0x88];
@@ -139,5 +160,9 @@ mod tests {
         assert_eq!(frame(&[0; 125])[1], 0x80 | 125);
         assert_eq!(frame(&[0; 126])[..4], [0x82, 0x80 | 126, 0, 126]);
         assert_eq!(frame(&[0; 126]).len(), 8 + 126);
+        let answer = [&[0x82, 126, 0, 126][..], &[0; 126]].concat();
+        assert_eq!(frame_length(&answer), Some(130));
+        assert_eq!(frame_length(&answer[..129]), None);
+        assert_eq!(frame_length(&[0x82, 1, 7]), Some(3));
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::pki::PkiFiles;
 
-pub use constant::{Answer, Canned, Said};
+pub use constant::{Answer, Canned, Frames, Said};
 pub use mosquitto::Mosquitto;
 pub use nginx::{Nginx, NginxTls};
 pub use spawn::Spawned;

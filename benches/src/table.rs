@@ -124,6 +124,21 @@ pub fn bytes(ours: &Memory, most: f64) {
     );
 }
 
+/// Prints the memory of one connection beyond that of another server's, with what is asked of it.
+///
+/// * `most`: what the project promises, in bytes.
+pub fn bytes_beyond(ours: &Memory, other: &Memory, most: f64) {
+    let beyond = ours.bytes_each() - other.bytes_each();
+    let word = if beyond <= most { "holds" } else { "MISSED" };
+    println!(
+        "{} holds {:.1} kB more than {}; at most {:.1}: {word}",
+        ours.label,
+        beyond / 1000.0,
+        other.label,
+        most / 1000.0
+    );
+}
+
 fn micros(value: f64) -> String {
     if value < 1.0 {
         format!("{value:.3}")

@@ -1,5 +1,6 @@
 //! Who visits and what they send.
 
+pub mod amqp;
 pub mod mqtt;
 
 use std::rc::Rc;
@@ -56,6 +57,15 @@ pub fn scattered(count: u64, among: u64) -> impl Iterator<Item = u64> {
     (0..count).map(move |n| n * 7919 % among.max(1))
 }
 
+fn certified(bench: &Bench, count: u64) -> impl Iterator<Item = (String, Arc<ClientConfig>)> {
+    let plain = handshake(None, false);
+    (0..count).map(move |n| {
+        let id = device_id(n);
+        let tls = handshake_as(&plain, bench.pki().device(&id));
+        (id, tls)
+    })
+}
+
 fn in_turn(visits: Vec<Visit>) -> Visits {
     Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
 }
@@ -65,7 +75,7 @@ fn over_http(tls: Arc<ClientConfig>, said: Bytes) -> Visit {
     Visit {
         tls: Some(tls),
         talk: Rc::new([Exchange { said, heard }]),
-        goodbye: Bytes::new(),
+        goodbye: Exchange::unanswered(Bytes::new()),
     }
 }
 

@@ -10,7 +10,6 @@ import pathlib
 import re
 import sys
 import tempfile
-import time
 
 from azure.iot.device import ProvisioningDeviceClient, X509
 
@@ -73,15 +72,13 @@ def main():
         client = client_of(order, pathlib.Path(directory))
         if "payload" in order:
             client.provisioning_payload = order["payload"]
-        began = time.monotonic()
         try:
             outcome = {"state": state_of(client.register(), order)}
         except Exception as error:
             cause = error.__cause__
             message = f"{error}: {cause}" if cause else str(error)
             outcome = {"error": {"name": type(error).__name__, "message": message}}
-        milliseconds = round((time.monotonic() - began) * 1000)
-    print(json.dumps({**outcome, "exchanges": exchanges.seen, "milliseconds": milliseconds}))
+    print(json.dumps({**outcome, "exchanges": exchanges.seen}))
 
 
 main()

@@ -155,13 +155,11 @@ def main():
     mosquitto.mosquitto_lib_init()
     with tempfile.TemporaryDirectory() as directory:
         device = Device(order, pathlib.Path(directory))
-        began = time.monotonic()
         try:
             outcome = {"state": device.register()}
         except Exception as error:
             outcome = {"error": {"name": type(error).__name__, "message": str(error)}}
-    milliseconds = round((time.monotonic() - began) * 1000)
-    print(json.dumps({**outcome, "exchanges": device.exchanges, "milliseconds": milliseconds}))
+    print(json.dumps({**outcome, "exchanges": device.exchanges}))
 
 
 main()

@@ -14,11 +14,11 @@ import { CLIENTS } from './matrix.mjs';
  * - `said`: what the recorder returned.
  */
 export async function keep(directory, each, order, said) {
-  const { package: sdk, version } = CLIENTS[each.client];
+  const { package: sdk, version, installed } = CLIENTS[each.client];
   const capture = {
     case: each.name,
     sdk,
-    version,
+    version: installed?.() ?? version,
     transport: each.transport,
     credential: each.credential ?? each.refusal,
     verdict: each.kind,

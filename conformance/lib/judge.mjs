@@ -24,10 +24,8 @@ export function judgeAccepted(each, outcome) {
   must(state.substatus === substatus, `substatus ${state.substatus}, not ${substatus}`);
   must(isDeepStrictEqual(state.payload, payload), `payload ${JSON.stringify(state.payload)}`);
   must(exchanges.length === count, `${exchanges.length} exchanges, not ${count}: ${told(exchanges)}`);
-  if (outcome.milliseconds !== undefined) {
-    must(outcome.milliseconds < MOST_MILLISECONDS, `it took ${outcome.milliseconds} ms`);
-  }
-  const judge = each.transport === 'https' ? judgeHttp : judgeMqtt;
+  must(outcome.milliseconds < MOST_MILLISECONDS, `it took ${outcome.milliseconds} ms`);
+  const judge = { https: judgeHttp, mqtt: judgeMqtt, amqp: judgeAmqp }[protocol(each)];
   judge(each, exchanges, must);
   return complaints;
 }
@@ -72,6 +70,30 @@ function judgeMqtt(each, exchanges, must) {
   }
 }
 
+function judgeAmqp(each, all, must) {
+  const exchanges = each.habit?.ask ? all.slice(1) : all;
+  if (each.habit?.ask) judgeRejected(each.habit, all[0], must);
+  const delays = exchanges.map(({ properties }) => properties);
+  const last = delays.pop() ?? {};
+  must(!('retry-after' in last) && !('Retry-After' in last), `ended with ${told(exchanges)}`);
+  must(delays.every(isDelayed), `waited with ${told(exchanges)}`);
+  const parsed = exchanges.map(({ body }) => JSON.parse(body));
+  must(new Set(parsed.map(({ operationId }) => operationId)).size <= 1, `operations ${told(exchanges)}`);
+  if (parsed[0]) must(parsed[0].status === MODES[each.mode].answers, `register was answered ${parsed[0].status}`);
+  for (const { body } of exchanges) must(!/:\s*null\b/.test(body), `an answer holds null: ${body}`);
+}
+
+function judgeRejected(wanted, { condition, body }, must) {
+  must(condition === wanted.condition, `rejected with ${condition} ${body}`);
+  judgeError(JSON.parse(body), wanted.status, must);
+}
+
+/** C, Node.js and Java look for one spelling, C# for the other. */
+function isDelayed(properties) {
+  const delay = properties?.['retry-after'];
+  return Number.isInteger(delay) && delay >= 1 && delay <= 5 && properties['Retry-After'] === delay;
+}
+
 /** Judges a device that must be told one thing, and that it is an error. */
 export function judgeTold(each, { exchanges, error, state }) {
   if (state || exchanges.length !== 1) return [`${error?.name}: ${error?.message}; ${told(exchanges)}`];
@@ -97,6 +119,7 @@ export function judgeCommand(each, { status, said, error }) {
 
 /** Judges a device that must be refused; `model` is how the first one was refused, if one was. */
 export function judgeRefused(each, outcome, model) {
+  if (protocol(each) === 'amqp') return judgeRefusedByAmqp(each, outcome, model);
   const { exchanges, state, error } = outcome;
   const complaints = [];
   const must = (holds, text) => holds || complaints.push(text);
@@ -108,19 +131,43 @@ export function judgeRefused(each, outcome, model) {
   const { refusal } = CLIENTS[each.client];
   must(error.name === refusal, `the client saw ${error.name}: ${error.message}`);
   if (exchanges[0].body === undefined) return complaints;
-  const body = JSON.parse(exchanges[0].body);
-  must(Number.isInteger(body.errorCode) && Math.floor(body.errorCode / 1000) === 401, `errorCode ${body.errorCode}`);
-  must(typeof body.message === 'string', `message ${body.message}`);
-  if (model) {
-    const mine = face(exchanges[0]);
-    const theirs = face(model);
-    must(isDeepStrictEqual(mine, theirs), `told apart: ${JSON.stringify(mine)} from ${JSON.stringify(theirs)}`);
-  }
+  judgeError(JSON.parse(exchanges[0].body), 401, must);
+  if (model) judgeAlike(exchanges[0], model, must);
   return complaints;
 }
 
+/** A key is refused within SASL, which tells nothing but that; a certificate by an error. */
+function judgeRefusedByAmqp(each, { exchanges, state, error, milliseconds }, model) {
+  const complaints = [];
+  const must = (holds, text) => holds || complaints.push(text);
+  if (state) return [`assigned to ${state.assignedHub}`];
+  must(error.name === CLIENTS[each.client].refusal[each.proof], `the client saw ${error.name}: ${error.message}`);
+  must(milliseconds < MOST_MILLISECONDS, `it took ${milliseconds} ms`);
+  if (each.proof === 'key') {
+    must(exchanges.length === 0, `told ${told(exchanges)}`);
+    return complaints;
+  }
+  const [answer] = exchanges;
+  if (exchanges.length !== 1) return [...complaints, `${exchanges.length} answers`];
+  must(answer.condition === 'amqp:unauthorized-access', `condition ${answer.condition}`);
+  judgeError(JSON.parse(answer.body), 401, must);
+  if (model) judgeAlike(answer, model, must);
+  return complaints;
+}
+
+function judgeError(body, status, must) {
+  must(Number.isInteger(body.errorCode) && Math.floor(body.errorCode / 1000) === status, `errorCode ${body.errorCode}`);
+  must(typeof body.message === 'string', `message ${body.message}`);
+}
+
+function judgeAlike(answer, model, must) {
+  const mine = face(answer);
+  const theirs = face(model);
+  must(isDeepStrictEqual(mine, theirs), `told apart: ${JSON.stringify(mine)} from ${JSON.stringify(theirs)}`);
+}
+
 /** An answer without what differs from one request to the next. */
-function face({ status, reason, headers, topic, body }) {
+function face({ status, reason, headers, topic, condition, body }) {
   const parsed = JSON.parse(body);
   for (const varying of ['trackingId', 'timestampUtc']) {
     if (varying in parsed) parsed[varying] = typeof parsed[varying];
@@ -129,10 +176,18 @@ function face({ status, reason, headers, topic, body }) {
   for (const varying of ['date', 'x-ms-request-id']) {
     if (varying in kept) kept[varying] = typeof kept[varying];
   }
-  return { status, reason, headers: kept, topic: topic?.replace(/\$rid=[^&]+/, '$rid'), body: parsed, keys: Object.keys(parsed) };
+  return { status, reason, condition, headers: kept, topic: topic?.replace(/\$rid=[^&]+/, '$rid'), body: parsed, keys: Object.keys(parsed) };
+}
+
+/** What is spoken, in WebSockets or not. */
+function protocol({ transport }) {
+  return transport.replace('-ws', '');
 }
 
 function told(exchanges) {
-  const one = ({ method, path, status, topic, body }) => (topic ? `${topic} ${body ?? ''}` : `${method} ${path} -> ${status} ${body}`);
+  const one = ({ method, path, status, topic, condition, properties, body }) => {
+    if (topic) return `${topic} ${body ?? ''}`;
+    return method ? `${method} ${path} -> ${status} ${body}` : `${condition ?? JSON.stringify(properties)} ${body}`;
+  };
   return exchanges.map(one).join('; ');
 }

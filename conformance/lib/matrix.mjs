@@ -1,6 +1,7 @@
 // Every case, as data. A case is one registration by one device; its name is how `switched-off.json` calls it.
 
 import { readFileSync } from 'node:fs';
+import * as amqp from './amqp.mjs';
 import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
 
 /** How the server answers a registration it can finish at once. */
@@ -15,7 +16,13 @@ const beside = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const version = (name) => JSON.parse(beside(`../node_modules/${name}/package.json`)).version;
 const pythonVersion = (name) => beside('../requirements.txt').match(new RegExp(`^${name}==(\\S+)`, 'm'))[1];
 
-export const TRANSPORTS = { https: 'HTTPS', mqtt: 'MQTT', 'mqtt-ws': 'MQTT in WebSockets' };
+export const TRANSPORTS = {
+  https: 'HTTPS',
+  mqtt: 'MQTT',
+  'mqtt-ws': 'MQTT in WebSockets',
+  amqp: 'AMQP',
+  'amqp-ws': 'AMQP in WebSockets',
+};
 
 const trusting = ({ certFile }) => ({ NODE_EXTRA_CA_CERTS: certFile });
 
@@ -37,12 +44,41 @@ export const CLIENTS = {
     environment: trusting,
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
+  'azure-iot-node-amqp': {
+    title: 'Azure Node.js device SDK',
+    package: 'azure-iot-provisioning-device-amqp',
+    version: version('azure-iot-provisioning-device-amqp'),
+    program: 'azure-node-amqp.cjs',
+    // It does not tell its users why SASL failed.
+    refusal: { key: 'NotConnectedError', certificate: 'amqp:unauthorized-access' },
+    environment: trusting,
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
   'azure-iot-python': {
     title: 'Azure Python device SDK',
     package: 'azure-iot-device',
     version: pythonVersion('azure-iot-device'),
     program: 'azure_python.py',
     refusal: 'ClientError',
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  rhea: {
+    title: 'rhea',
+    package: 'rhea',
+    version: version('rhea'),
+    program: 'rhea.cjs',
+    refusal: { key: 'amqp:unauthorized-access', certificate: 'amqp:unauthorized-access' },
+    exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  // What the operating system has: the version is no part of the table.
+  proton: {
+    title: 'Qpid Proton',
+    package: 'python3-qpid-proton',
+    version: '',
+    installed: amqp.protonVersion,
+    program: 'qpid_proton.py',
+    python: amqp.SYSTEM_PYTHON,
+    refusal: { key: 'ConnectionException', certificate: 'amqp:unauthorized-access' },
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
   'identity-service': {
@@ -95,16 +131,17 @@ const PAYLOADS = {
 
 /** Devices that must be refused, all with one and the same answer. */
 const REFUSED = {
-  'wrong-key': 'symmetric key, wrong key',
-  'group-key-itself': 'symmetric key, the underived key of the group',
-  'unknown-symmetric': 'symmetric key, unknown device',
-  'unknown-scope': 'symmetric key, unknown ID scope',
-  'wrong-certificate': 'X.509, enrolled device with another certificate',
-  'unknown-x509': 'X.509, unknown device',
+  'wrong-key': { title: 'symmetric key, wrong key', proof: 'key' },
+  'group-key-itself': { title: 'symmetric key, the underived key of the group', proof: 'key' },
+  'unknown-symmetric': { title: 'symmetric key, unknown device', proof: 'key' },
+  'unknown-scope': { title: 'symmetric key, unknown ID scope', proof: 'key' },
+  'wrong-certificate': { title: 'X.509, enrolled device with another certificate', proof: 'certificate' },
+  'unknown-x509': { title: 'X.509, unknown device', proof: 'certificate' },
 };
 
-const BY_MQTT = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
-const REFUSED_BY_MQTT = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
+const FOUR = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
+const THREE_REFUSED = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
+const FOUR_REFUSED = [...THREE_REFUSED, 'wrong-certificate'];
 
 /** Returns every case in the order of the report. */
 export function cases() {
@@ -115,17 +152,29 @@ export function cases() {
     ...Object.keys(REFUSED).map((refusal) => refused('azure-iot-node', refusal, mode)),
     ...['azure-iot-node-mqtt', 'azure-iot-python'].flatMap((client) =>
       ['mqtt', 'mqtt-ws'].flatMap((transport) => [
-        ...accepted(client, BY_MQTT, Object.keys(PAYLOADS), mode, undefined, transport),
-        ...REFUSED_BY_MQTT.map((refusal) => refused(client, refusal, mode, transport)),
+        ...accepted(client, FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
+        ...THREE_REFUSED.map((refusal) => refused(client, refusal, mode, transport)),
       ]),
     ),
-    ...accepted('mosquitto', BY_MQTT, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
+    ...['amqp', 'amqp-ws'].flatMap((transport) => [
+      ...accepted('azure-iot-node-amqp', FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
+      ...FOUR_REFUSED.map((refusal) => refused('azure-iot-node-amqp', refusal, mode, transport)),
+    ]),
+    ...['rhea', 'proton'].flatMap((client) => [
+      ...accepted(client, FOUR, Object.keys(PAYLOADS), mode, undefined, 'amqp'),
+      ...Object.entries({ ...amqp.HABITS, ...amqp.REQUESTS }).flatMap(([name, habit]) =>
+        accepted(client, ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'amqp', name, habit),
+      ),
+      ...accepted(client, ['x509-individual', 'x509-group'], ['no-payload'], mode, undefined, 'amqp', 'external', amqp.EXTERNAL),
+      ...FOUR_REFUSED.map((refusal) => refused(client, refusal, mode, 'amqp')),
+    ]),
+    ...accepted('mosquitto', FOUR, Object.keys(PAYLOADS), mode, undefined, 'mqtt'),
     ...Object.entries(HABITS).flatMap(([name, habit]) =>
       accepted('mosquitto', ['x509-group', 'symmetric-individual'], ['no-payload'], mode, undefined, 'mqtt', name, habit),
     ),
     ...accepted('mosquitto', ['symmetric-group'], ['no-payload'], mode, undefined, 'mqtt', 'unknown-operation', UNKNOWN_OPERATION)
       .map((each) => ({ ...each, kind: 'told', expected: { ...each.expected, status: 404 } })),
-    ...REFUSED_BY_MQTT.map((refusal) => refused('mosquitto', refusal, mode, 'mqtt')),
+    ...THREE_REFUSED.map((refusal) => refused('mosquitto', refusal, mode, 'mqtt')),
     ...Object.entries(COMMANDS).flatMap(([name, habit]) =>
       accepted('mosquitto-tools', ['x509-group'], ['no-payload'], mode, undefined, 'mqtt', name, habit)
         .map((each) => ({ ...each, kind: 'command', expected: { ...each.expected, ...habit } })),
@@ -134,7 +183,10 @@ export function cases() {
   ]);
 }
 
-/** What is recorded of each SDK and transport: every kind of credential, a payload and none, polls, and refusals. */
+/**
+ * What is recorded of each SDK and transport: every kind of credential, a payload and none, polls, refusals, and some
+ * habits.
+ */
 const RECORDED = [
   'symmetric-individual/no-payload/one-exchange',
   'x509-individual/payload/one-exchange',
@@ -142,6 +194,9 @@ const RECORDED = [
   'symmetric-group/payload/polling',
   'refused/wrong-key/one-exchange',
   'refused/unknown-x509/one-exchange',
+  'x509-individual/external/one-exchange',
+  'symmetric-individual/small-frames/one-exchange',
+  'symmetric-individual/wrong-request/one-exchange',
 ];
 
 /** Whether a case is one that is recorded. */
@@ -157,7 +212,7 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
       const last = habitName ?? (tls === 'TLSv1.3' ? variant : `${variant}-tls1.2`);
       const { title } = CREDENTIALS[credential];
       // Each is a device of its own: no two cases register the same one with one server.
-      const by = transport === 'mqtt-ws' ? '-ws' : '';
+      const by = transport.endsWith('-ws') ? '-ws' : '';
       const registrationId = `${client}${by}-${credential}-${last}`.replaceAll('.', '-');
       return {
         name: `${client}/${transport}/${credential}/${last}/${mode}`,
@@ -176,7 +231,7 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
           deviceId: deviceId(registrationId),
           substatus: 'initialAssignment',
           payload: echoes && payload ? { echo: payload } : undefined,
-          exchanges: CLIENTS[client].exchanges[mode],
+          exchanges: CLIENTS[client].exchanges[mode] + (habit?.ask ? 1 : 0),
         },
       };
     }),
@@ -192,6 +247,7 @@ function refused(client, refusal, mode, transport = 'https') {
     mode,
     tls: 'TLSv1.3',
     refusal,
-    row: { credential: REFUSED[refusal], payload: 'no' },
+    proof: REFUSED[refusal].proof,
+    row: { credential: REFUSED[refusal].title, payload: 'no' },
   };
 }

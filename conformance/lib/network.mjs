@@ -1,4 +1,4 @@
-// The SDKs connect to ports 443 and 8883 and nothing else. Where this process may not listen there, the whole run moves into
+// The SDKs connect to ports 443, 8883 and 5671 and nothing else. Where this process may not listen there, the whole run moves into
 // a user and network namespace of its own, which needs no root.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -7,7 +7,8 @@ import { createServer } from 'node:net';
 export const ADDRESS = '127.0.0.1';
 export const PORT = 443;
 export const MQTT_PORT = 8883;
-export const PORTS = [PORT, MQTT_PORT];
+export const AMQP_PORT = 5671;
+export const PORTS = [PORT, MQTT_PORT, AMQP_PORT];
 
 /** Where the server listens while somebody listens in its place; also the loopback. */
 export const BEHIND = '127.0.0.2';
@@ -32,9 +33,11 @@ const LOOPBACK_UP =
  * status of the run inside, or with `CANNOT_RUN_HERE`.
  */
 export async function settle() {
-  if (process.env[INSIDE]) return `ports ${PORT} and ${MQTT_PORT} of a network namespace of its own (${process.env[INSIDE]})`;
-  const obstacle = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? 'asked to' : ((await whyNot(PORT)) ?? (await whyNot(MQTT_PORT)));
-  if (!obstacle) return `ports ${PORT} and ${MQTT_PORT} of this machine's loopback`;
+  const ports = `ports ${PORTS.join(', ')}`;
+  if (process.env[INSIDE]) return `${ports} of a network namespace of its own (${process.env[INSIDE]})`;
+  const obstacles = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? ['asked to'] : await Promise.all(PORTS.map(whyNot));
+  const obstacle = obstacles.find((each) => each !== undefined);
+  if (!obstacle) return `${ports} of this machine's loopback`;
 
   const tried = [];
   for (const way of [['unshare', '-rn'], ['unshare', '-n'], ['sudo', '-n', 'unshare', '-n']]) {
@@ -42,7 +45,7 @@ export async function settle() {
     if (attempt.status === 0) process.exit(await moved(way));
     tried.push(`${way.join(' ')}: ${attempt.error?.message ?? attempt.stderr.trim()}`);
   }
-  console.error(`Ports ${PORT} and ${MQTT_PORT} of ${ADDRESS} may not be listened on (${obstacle}), and no network namespace can be made:`);
+  console.error(`${ports} of ${ADDRESS} may not be listened on (${obstacle}), and no network namespace can be made:`);
   for (const line of tried) console.error(`  ${line}`);
   process.exit(CANNOT_RUN_HERE);
 }

@@ -9,10 +9,10 @@ export function rows(results) {
   return results.map(({ each, verdict, exchanges }) => {
     const client = CLIENTS[each.client] ?? { title: '`serve`, SIGTERM ends it with status 0', version: '' };
     const tls = each.transport === 'https' ? `, ${each.tls.replace('v', ' ')}` : '';
-    const transport = each.transport ? TRANSPORTS[each.transport] + tls : 'HTTPS, MQTT';
+    const transport = each.transport ? TRANSPORTS[each.transport] + tls : 'HTTPS, MQTT, AMQP';
     const wanted = {
       accepted: 'assigned',
-      refused: 'refused, 401',
+      refused: each.transport?.startsWith('amqp') && each.proof === 'key' ? 'refused by SASL' : 'refused, 401',
       told: String(each.expected?.status),
       command: each.expected?.result,
       stop: 'exit 0',

@@ -2,9 +2,10 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { MQTT_PORT, PORT } from './network.mjs';
+import { AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
 
-const ready = (address) => [`https listening on ${address}:${PORT}`, `mqtts listening on ${address}:${MQTT_PORT}`];
+const LISTENERS = { https: PORT, mqtts: MQTT_PORT, amqps: AMQP_PORT };
+const ready = (address) => Object.entries(LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 

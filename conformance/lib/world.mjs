@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
-import { ADDRESS, MQTT_PORT, PORT } from './network.mjs';
+import { ADDRESS, AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
 import { Pki } from './pki.mjs';
 
 export const HOST = 'localhost';
@@ -155,6 +155,7 @@ ${grace}
 [listen]
 https = "${address}:${PORT}"
 mqtts = "${address}:${MQTT_PORT}"
+amqps = "${address}:${AMQP_PORT}"
 
 [[instance]]
 id_scope = "${ID_SCOPE}"

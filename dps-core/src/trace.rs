@@ -50,6 +50,12 @@ impl Trace {
         }
     }
 
+    /// The same steps, with room for no more: a session may last for hours.
+    pub(crate) fn kept(mut self) -> Self {
+        self.steps.shrink_to_fit();
+        self
+    }
+
     /// The steps, first to last.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

@@ -125,6 +125,8 @@ impl Tasks {
     /// Runs `connection` to its end, or to the end of a drain.
     pub(crate) fn spawn_connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let ended = self.0.ended.clone();
+        // Boxed, because each future around it would have room for it again.
+        let connection = Box::pin(connection);
         self.0.connections.spawn(async move {
             ended.run_until_cancelled(connection).await;
         });

@@ -36,6 +36,7 @@ use dps_store_memory::MemoryStore;
 use dps_testkit::certs::Ca;
 use dps_testkit::hubs::FakeHubs;
 use dps_transport::{FailureLimit, ServerTls, Tasks, TlsProvider};
+use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_mqtt::Mqtt;
 use futures_util::{StreamExt, stream};
@@ -47,10 +48,12 @@ const SCOPE: &str = "0ne00000001";
 const AT_A_TIME: usize = 32;
 
 /// What devices speak, in turn.
-const TRANSPORTS: [(Transport, &str); 3] = [
+const TRANSPORTS: [(Transport, &str); 5] = [
     (Transport::Https, "HTTPS"),
     (Transport::Mqtt, "MQTT"),
     (Transport::MqttOverWebSockets, "MQTT in WebSockets"),
+    (Transport::Amqp, "AMQP"),
+    (Transport::AmqpOverWebSockets, "AMQP in WebSockets"),
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -71,16 +74,23 @@ async fn main() -> Result<ExitCode, BoxError> {
     let tls = ServerTls::from_der(&TlsProvider::aws_lc(), chain, own.key_der())?;
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
     let mqtt = Mqtt::new(Arc::clone(&api));
-    let http = Http::new(api).websocket("mqtt", Arc::new(mqtt.clone().over_websockets()));
+    let amqp = Amqp::new(Arc::clone(&api));
+    let http = Http::new(api)
+        .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))
+        .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
     let (mut server, anywhere) = (Server::new(tls, Tasks::new()), ([127, 0, 0, 1], 0).into());
     let https = server.bind(Arc::new(http), &["http/1.1"], anywhere)?;
     let mqtts = server.bind(Arc::new(mqtt), &[], anywhere)?;
+    let amqps = server.bind(Arc::new(amqp), &[], anywhere)?;
     server.start()?;
     let certificate = root.certificate_der().clone();
-    let here = Service::new(https, "localhost", certificate, SCOPE)?.with_mqtts(mqtts);
+    let here = Service::new(https, "localhost", certificate, SCOPE)?
+        .with_mqtts(mqtts)
+        .with_amqps(amqps);
 
     println!("A provisioning service, ID scope {SCOPE}");
-    println!("  listens   https://{https}, with MQTT in WebSockets; mqtts://{mqtts}");
+    println!("  listens   https://{https}, with MQTT and AMQP in WebSockets");
+    println!("            mqtts://{mqtts}, amqps://{amqps}");
     println!("  hubs      west and east with weight 1, north with weight 2");
     println!("  devices   press-1 with a certificate, kiosk-1 with a key");
     println!("  groups    robots with certificates of their line, sensors with derived keys\n");

@@ -1,7 +1,7 @@
 //! The assembled service for anybody's devices: `serve CONFIG.toml`.
 //!
 //! Shows how the crates become a server: a store, hubs, the service, a limit of failed attempts in
-//! front of it, HTTPS and MQTT before that, and a drain at the end.
+//! front of it, HTTPS, MQTT and AMQP before that, and a drain at the end.
 //!
 //! ```text
 //! cargo run --release --example serve -- CONFIG.toml
@@ -35,7 +35,8 @@ use dps_examples::config::{Complaint, Config};
 use dps_examples::server::Server;
 use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Logging, Tasks};
+use dps_transport::{FailureLimit, Logging, Protocol, Tasks};
+use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_mqtt::Mqtt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -43,6 +44,14 @@ use tracing_subscriber::prelude::*;
 
 use self::demo_policy::SpreadAndEcho;
 use self::signals::Signals;
+
+/// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
+type Wanted = (
+    &'static str,
+    Arc<dyn Protocol>,
+    &'static [&'static str],
+    Option<SocketAddr>,
+);
 
 /// How long connections and work may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -70,7 +79,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
   certificate = "server.pem"        PEM: the server's own first, then its issuers
   private_key = "server.key"        PEM
   [listen]
-  https = "127.0.0.1:443"           also MQTT over WebSockets; port 0 takes a free one
+  https = "127.0.0.1:443"           also MQTT and AMQP over WebSockets; port 0 takes a free one
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
   service_host = "one.example.net"
@@ -80,6 +89,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
 What may be left out, with its default; the first at the top, the others where they are named:
 
   mqtts = "127.0.0.1:8883"          [listen]: MQTT; not spoken there unless said
+  amqps = "127.0.0.1:5671"          [listen]: AMQP; not spoken there unless said
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
@@ -137,28 +147,30 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
     let mqtt = Mqtt::new(Arc::clone(&api)).with_grace(config.grace);
-    let websockets = Arc::new(mqtt.clone().over_websockets());
+    let amqp = Amqp::new(Arc::clone(&api)).with_grace(config.grace);
     let http = Http::new(api)
         .with_grace(config.grace)
-        .websocket("mqtt", websockets);
+        .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))
+        .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
 
     let mut server = Server::new(config.tls.clone(), Tasks::new());
-    let refused = |key: &'static str, address: SocketAddr| {
-        let file = arguments.config.as_path();
-        move |error: io::Error| Complaint::new(file, key, format!("{address}: {error}"))
-    };
-    let https = server
-        .bind(Arc::new(http), &["http/1.1"], config.https)
-        .map_err(refused("listen.https", config.https))?;
-    let mut mqtts = None;
-    if let Some(address) = config.mqtts {
-        let bound = server.bind(Arc::new(mqtt), &[], address);
-        mqtts = Some(bound.map_err(refused("listen.mqtts", address))?);
+    let listeners: [Wanted; 3] = [
+        ("https", Arc::new(http), &["http/1.1"], Some(config.https)),
+        ("mqtts", Arc::new(mqtt), &[], config.mqtts),
+        ("amqps", Arc::new(amqp), &[], config.amqps),
+    ];
+    let mut bound = Vec::new();
+    for (name, protocol, alpn, address) in listeners {
+        let Some(address) = address else { continue };
+        let address = server.bind(protocol, alpn, address).map_err(|error| {
+            let what = format!("{address}: {error}");
+            Complaint::new(&arguments.config, format!("listen.{name}"), what)
+        })?;
+        bound.push((name, address));
     }
     server.start()?;
-    println!("https listening on {https}");
-    if let Some(mqtts) = mqtts {
-        println!("mqtts listening on {mqtts}");
+    for (name, address) in bound {
+        println!("{name} listening on {address}");
     }
 
     let scopes: Vec<_> = config

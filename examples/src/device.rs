@@ -1,5 +1,5 @@
-//! A simulated device: the HTTPS side of the device API, as small as it can honestly be. The MQTT side
-//! is in `mqtt.rs` beside it.
+//! A simulated device: the HTTPS side of the device API, as small as it can honestly be. Those of
+//! MQTT and AMQP are in `mqtt.rs` and `amqp.rs` beside it.
 //!
 //! It opens one connection, registers, asks after the operation while it is told to, and closes. It
 //! keeps no assignment and retries nothing: a real device does both.
@@ -84,6 +84,7 @@ pub struct Service {
     pub(crate) host: ServerName<'static>,
     pub(crate) scope: String,
     mqtts: Option<SocketAddr>,
+    amqps: Option<SocketAddr>,
     roots: Arc<RootCertStore>,
 }
 
@@ -96,14 +97,19 @@ pub enum Transport {
     Mqtt,
     /// MQTT in WebSockets, at the port of HTTPS.
     MqttOverWebSockets,
+    /// AMQP over TLS.
+    Amqp,
+    /// AMQP in WebSockets, at the port of HTTPS.
+    AmqpOverWebSockets,
 }
 
 /// What a device was told in the end.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// HTTP status of the last answer; over MQTT the status in its topic.
+    /// HTTP status of the last answer; over MQTT the status in its topic; over AMQP what HTTP would have
+    /// said.
     pub status: u16,
-    /// Body of the last answer.
+    /// Body of the last answer; null of one that has none.
     pub body: Value,
     /// How many requests it took.
     pub exchanges: u32,
@@ -142,6 +148,7 @@ impl Service {
             host: ServerName::try_from(host.to_owned())?,
             scope: scope.to_owned(),
             mqtts: None,
+            amqps: None,
             roots: Arc::new(roots),
         })
     }
@@ -150,6 +157,13 @@ impl Service {
     #[must_use]
     pub fn with_mqtts(mut self, address: SocketAddr) -> Self {
         self.mqtts = Some(address);
+        self
+    }
+
+    /// Says where it speaks AMQP.
+    #[must_use]
+    pub fn with_amqps(mut self, address: SocketAddr) -> Self {
+        self.amqps = Some(address);
         self
     }
 
@@ -170,6 +184,11 @@ impl Service {
                 self.register_by_mqtt(Some(mqtts), device, payload).await
             }
             Transport::MqttOverWebSockets => self.register_by_mqtt(None, device, payload).await,
+            Transport::Amqp => {
+                let amqps = self.amqps.ok_or("it is not known where AMQP is spoken")?;
+                self.register_by_amqp(Some(amqps), device, payload).await
+            }
+            Transport::AmqpOverWebSockets => self.register_by_amqp(None, device, payload).await,
         }
     }
 

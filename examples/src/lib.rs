@@ -1,7 +1,9 @@
 //! What the examples share, so that each of them can be about one thing.
 
+mod amqp;
 pub mod config;
 pub mod device;
+mod link;
 mod mqtt;
 pub mod server;
 

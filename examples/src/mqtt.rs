@@ -8,17 +8,10 @@ use std::time::Duration;
 use dps_core::store::BoxError;
 use dps_core::time::{Clock, SystemClock};
 use dps_testkit::sas;
-use futures_util::{SinkExt, StreamExt};
-use hyper::Request;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::device::{API_VERSION, Answer, Device, MOST_POLLS, Proof, Service};
+use crate::link::Link;
 
 const CONNECT: u8 = 0x10;
 const CONNACK: u8 = 0x20;
@@ -43,13 +36,8 @@ impl Service {
         device: &Device,
         payload: Option<&Value>,
     ) -> Result<Answer, BoxError> {
-        let proof = Some(&device.proof);
-        let link = match mqtts {
-            Some(address) => Link::Tls(Box::new(self.dial(address, proof).await?)),
-            None => Link::WebSocket(Box::new(self.upgraded(proof).await?)),
-        };
-        let come = Vec::new();
-        let mut session = Session { link, come };
+        let link = Link::open(self, mqtts, "mqtt", &device.proof).await?;
+        let mut session = Session { link };
         session.begin(self, device).await?;
         let mut body = json!({"registrationId": device.registration});
         if let Some(payload) = payload {
@@ -77,24 +65,6 @@ impl Service {
         session.send(DISCONNECT, &[]).await?;
         Ok(answer)
     }
-
-    async fn upgraded(
-        &self,
-        proof: Option<&Proof>,
-    ) -> Result<WebSocketStream<TlsStream<TcpStream>>, BoxError> {
-        let stream = self.dial(self.address, proof).await?;
-        let host = self.host.to_str();
-        let wish = Request::builder()
-            .uri(format!("wss://{host}/$iothub/websocket"))
-            .header("host", host.as_ref())
-            .header("connection", "Upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", generate_key())
-            .header("sec-websocket-protocol", "mqtt")
-            .body(())?;
-        Ok(tokio_tungstenite::client_async(wish, stream).await?.0)
-    }
 }
 
 /// The status is in the topic: `$dps/registrations/res/{status}/?$rid={rid}`.
@@ -107,16 +77,8 @@ fn read_answer(topic: &str, body: &[u8], exchanges: u32) -> Result<Answer, BoxEr
     })
 }
 
-/// What packets go over.
-enum Link {
-    Tls(Box<TlsStream<TcpStream>>),
-    WebSocket(Box<WebSocketStream<TlsStream<TcpStream>>>),
-}
-
 struct Session {
     link: Link,
-    /// What has come and has not been read as a packet yet.
-    come: Vec<u8>,
 }
 
 impl Session {
@@ -177,43 +139,21 @@ impl Session {
         }
         packet.push(length as u8);
         packet.extend_from_slice(body);
-        match &mut self.link {
-            Link::Tls(stream) => {
-                stream.write_all(&packet).await?;
-                stream.flush().await?;
-            }
-            Link::WebSocket(socket) => socket.send(Message::binary(packet)).await?,
-        }
-        Ok(())
+        self.link.send(packet).await
     }
 
     /// The first byte of a packet, and what follows its length.
     async fn receive(&mut self) -> Result<(u8, Vec<u8>), BoxError> {
         loop {
-            if let Some((length, begin)) = length(&self.come)
-                && self.come.len() >= begin + length
+            let come = &mut self.link.come;
+            if let Some((length, begin)) = length(come)
+                && come.len() >= begin + length
             {
-                let packet: Vec<u8> = self.come.drain(..begin + length).collect();
+                let packet: Vec<u8> = come.drain(..begin + length).collect();
                 return Ok((packet[0], packet[begin..].to_vec()));
             }
-            self.more().await?;
+            self.link.more().await?;
         }
-    }
-
-    async fn more(&mut self) -> Result<(), BoxError> {
-        match &mut self.link {
-            Link::Tls(stream) => {
-                if stream.read_buf(&mut self.come).await? == 0 {
-                    return Err("the connection has ended".into());
-                }
-            }
-            Link::WebSocket(socket) => match socket.next().await.ok_or("the end")?? {
-                Message::Binary(more) => self.come.extend_from_slice(&more),
-                Message::Close(_) => return Err("the connection has ended".into()),
-                _ => {}
-            },
-        }
-        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
     let config = Folder::new().load().unwrap();
     assert_eq!(config.notes, []);
     assert_eq!(config.grace.as_millis(), 250);
-    assert_eq!(config.mqtts, None);
+    assert_eq!((config.mqtts, config.amqps), (None, None));
     let [one] = config.instances.as_slice() else {
         panic!("one instance")
     };
@@ -36,21 +36,43 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
 }
 
 #[test]
-fn mqtt_listens_where_it_is_told_to_and_not_where_https_does() {
+fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
     let folder = Folder::new();
-    let listen = "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"";
+    let listen =
+        "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"\namqps = \"127.0.0.1:5671\"";
     let sound = SOUND.replace("https = \"127.0.0.1:0\"", listen);
     folder.write("serve.toml", &sound);
     let config = folder.load().unwrap();
     assert_eq!(config.mqtts, Some(([127, 0, 0, 1], 8883).into()));
-    folder.write("serve.toml", &sound.replace(":8883", ":443"));
-    assert_eq!(
-        folder.complaint(),
-        "serve.toml: listen.mqtts: listen.https is there already"
-    );
-    folder.write("serve.toml", &sound.replace(":8883", ""));
-    let complaint = folder.complaint();
-    assert!(complaint.contains("mqtts = \"127.0.0.1\""), "{complaint}");
+    assert_eq!(config.amqps, Some(([127, 0, 0, 1], 5671).into()));
+    for (port, other, complaint) in [
+        (
+            ":8883",
+            ":443",
+            "listen.mqtts: listen.https is there already",
+        ),
+        (
+            ":5671",
+            ":443",
+            "listen.amqps: listen.https is there already",
+        ),
+        (
+            ":5671",
+            ":8883",
+            "listen.amqps: listen.mqtts is there already",
+        ),
+    ] {
+        folder.write("serve.toml", &sound.replace(port, other));
+        assert_eq!(folder.complaint(), format!("serve.toml: {complaint}"));
+    }
+    for (port, key) in [(":8883", "mqtts"), (":5671", "amqps")] {
+        folder.write("serve.toml", &sound.replace(port, ""));
+        let complaint = folder.complaint();
+        assert!(
+            complaint.contains(&format!("{key} = \"127.0.0.1\"")),
+            "{complaint}"
+        );
+    }
 }
 
 #[test]

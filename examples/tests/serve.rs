@@ -35,6 +35,7 @@ struct Running {
     process: Child,
     address: SocketAddr,
     mqtts: Option<SocketAddr>,
+    amqps: Option<SocketAddr>,
 }
 
 impl Running {
@@ -61,15 +62,20 @@ impl Running {
             panic!("{line}{said}")
         };
         let config = fs::read_to_string(folder.config()).unwrap();
-        let mqtts = config.contains("mqtts").then(|| {
-            let mut line = String::new();
-            output.read_line(&mut line).unwrap();
-            let address = line.trim_end().strip_prefix("mqtts listening on ");
-            address.unwrap().parse().unwrap()
-        });
+        let mut listening = |name: &str| {
+            config.contains(name).then(|| {
+                let mut line = String::new();
+                output.read_line(&mut line).unwrap();
+                let address = line.trim_end().strip_prefix(name).unwrap();
+                let address = address.strip_prefix(" listening on ").unwrap();
+                address.parse().unwrap()
+            })
+        };
+        let (mqtts, amqps) = (listening("mqtts"), listening("amqps"));
         Self {
             address: address.parse().unwrap(),
             mqtts,
+            amqps,
             process,
         }
     }
@@ -95,8 +101,12 @@ impl Drop for Running {
 fn service(folder: &Folder, running: &Running) -> Service {
     let root = CertificateDer::from_pem_file(folder.config().with_file_name("root.pem")).unwrap();
     let service = Service::new(running.address, "localhost", root, "0ne00000001").unwrap();
-    match running.mqtts {
+    let service = match running.mqtts {
         Some(address) => service.with_mqtts(address),
+        None => service,
+    };
+    match running.amqps {
+        Some(address) => service.with_amqps(address),
         None => service,
     }
 }
@@ -215,7 +225,7 @@ async fn without_grace_a_registration_takes_two_exchanges_and_custom_echoes_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn mqtt_listens_beside_https_and_in_its_websockets() {
+async fn mqtt_and_amqp_listen_beside_https_and_in_its_websockets() {
     for (grace, exchanges) in [("", 1), ("grace_ms = 0", 2)] {
         let folder = Folder::new();
         let factory = Ca::root("Factory");
@@ -225,7 +235,7 @@ async fn mqtt_listens_beside_https_and_in_its_websockets() {
             "enrollmentGroupId": "line", "attestation": x509("signingCertificates", &line.certificate_pem()),
         });
         folder.json("groups.json", &groups);
-        let listen = "[listen]\nmqtts = \"127.0.0.1:0\"";
+        let listen = "[listen]\nmqtts = \"127.0.0.1:0\"\namqps = \"127.0.0.1:0\"";
         let text = SOUND
             .replace("[listen]", listen)
             .replace("id_scope", "allocation_policy = \"custom\"\nid_scope");
@@ -233,7 +243,12 @@ async fn mqtt_listens_beside_https_and_in_its_websockets() {
         folder.write("serve.toml", &format!("{grace}\n{text}\n{more}"));
         let running = Running::start(&folder);
         let service = service(&folder, &running);
-        for transport in [Transport::Mqtt, Transport::MqttOverWebSockets] {
+        for transport in [
+            Transport::Mqtt,
+            Transport::MqttOverWebSockets,
+            Transport::Amqp,
+            Transport::AmqpOverWebSockets,
+        ] {
             let kiosk = Device::with_key("press-2", SecretBytes::new(vec![0; 32]));
             let payload = json!({"line": 3});
             let answer = service.register_over(transport, &kiosk, Some(&payload));
@@ -248,6 +263,18 @@ async fn mqtt_listens_beside_https_and_in_its_websockets() {
             assigned(&answer.await.unwrap(), "robot-4");
 
             let stranger = Device::with_key("press-2", SecretBytes::new(vec![1; 32]));
+            let answer = service.register_over(transport, &stranger, None);
+            let answer = answer.await.unwrap();
+            assert_eq!((answer.status, answer.exchanges), (401, 1));
+            if matches!(transport, Transport::Mqtt | Transport::MqttOverWebSockets) {
+                assert_eq!(answer.body["errorCode"], 401_002);
+            } else {
+                // SASL says no more.
+                assert!(answer.body.is_null());
+            }
+
+            let stranger = Ca::root("Elsewhere").device("robot-5");
+            let stranger = Device::with_certificate("robot-5", stranger);
             let answer = service.register_over(transport, &stranger, None);
             let answer = answer.await.unwrap();
             assert_eq!((answer.status, answer.exchanges), (401, 1));
@@ -281,13 +308,13 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
         "{said}"
     );
 
-    let mqtts = "[listen]\nmqtts = \"192.0.2.1:0\"";
-    folder.write("serve.toml", &SOUND.replace("[listen]", mqtts));
-    let said = String::from_utf8(run(&[]).stderr).unwrap();
-    assert!(
-        said.contains("serve.toml: listen.mqtts: 192.0.2.1:0: "),
-        "{said}"
-    );
+    for key in ["mqtts", "amqps"] {
+        let listen = format!("[listen]\n{key} = \"192.0.2.1:0\"");
+        folder.write("serve.toml", &SOUND.replace("[listen]", &listen));
+        let said = String::from_utf8(run(&[]).stderr).unwrap();
+        let expected = format!("serve.toml: listen.{key}: 192.0.2.1:0: ");
+        assert!(said.contains(&expected), "{said}");
+    }
 
     folder.write("serve.toml", SOUND);
     let running = Running::start(&folder);

@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Line;
-use crate::packets;
+use crate::{frames, packets};
 
 /// What one unit of work sends: as whom, and which bytes.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct Visit {
     pub tls: Option<Arc<ClientConfig>>,
     /// What is said, each when what was said before is answered.
     pub talk: Rc<[Exchange]>,
-    /// What is said last, and not answered; may be empty.
-    pub goodbye: Bytes,
+    /// What is said last; both it and its answer may be empty.
+    pub goodbye: Exchange,
 }
 
 /// Something said, and its answer.
@@ -40,6 +40,10 @@ pub enum Heard {
     Exactly(&'static [u8]),
     /// So many MQTT packets.
     Packets(usize),
+    /// So many AMQP frames, or headers of its protocols.
+    Frames(usize),
+    /// One short message in a WebSocket.
+    Message,
 }
 
 impl Heard {
@@ -48,6 +52,7 @@ impl Heard {
     /// # Errors
     /// When it is another answer.
     fn whole(self, came: &[u8]) -> io::Result<Option<usize>> {
+        let whatever = |length: Option<usize>| (true, length.map(|length| (length, &b""[..])));
         let (fits, length) = match self {
             Self::Http(start) => (
                 true,
@@ -57,10 +62,9 @@ impl Heard {
                 bytes.starts_with(&came[..came.len().min(bytes.len())]),
                 (came.len() >= bytes.len()).then_some((bytes.len(), bytes)),
             ),
-            Self::Packets(count) => (
-                true,
-                packets::length(came, count).map(|length| (length, &b""[..])),
-            ),
+            Self::Packets(count) => whatever(packets::length(came, count)),
+            Self::Frames(count) => whatever(frames::length(came, count)),
+            Self::Message => whatever(packets::frame_length(came)),
         };
         match length {
             None if fits => Ok(None),
@@ -69,6 +73,27 @@ impl Heard {
             }
             _ => Err(unwanted(came)),
         }
+    }
+}
+
+impl Exchange {
+    /// What is said last where nothing is answered to it.
+    pub const fn unanswered(said: Bytes) -> Self {
+        let heard = Heard::Exactly(b"");
+        Self { said, heard }
+    }
+
+    /// Says it; the answer is then in `answer`.
+    async fn take_place(&self, line: &mut Line, answer: &mut Vec<u8>) -> io::Result<()> {
+        line.write_all(&self.said).await?;
+        line.flush().await?;
+        answer.clear();
+        while self.heard.whole(answer)?.is_none() {
+            if line.read_buf(answer).await? == 0 {
+                return Err(io::Error::other("closed before the answer was complete"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -83,18 +108,8 @@ impl Visit {
         wanted: &[u8],
         answer: &mut Vec<u8>,
     ) -> io::Result<()> {
-        for Exchange { said, heard } in &*self.talk {
-            line.write_all(said).await?;
-            line.flush().await?;
-            answer.clear();
-            loop {
-                if line.read_buf(answer).await? == 0 {
-                    return Err(io::Error::other("closed before the answer was complete"));
-                }
-                if heard.whole(answer)?.is_some() {
-                    break;
-                }
-            }
+        for exchange in &*self.talk {
+            exchange.take_place(line, answer).await?;
         }
         if contains(answer, wanted) {
             Ok(())
@@ -109,9 +124,8 @@ impl Visit {
     /// What the connection reports. TLS tells an orderly end (`close_notify`) from a cut: the latter is
     /// an error here.
     pub async fn part(&self, line: &mut Line) -> io::Result<()> {
-        if !self.goodbye.is_empty() {
-            line.write_all(&self.goodbye).await?;
-            line.flush().await?;
+        if !self.goodbye.said.is_empty() {
+            self.goodbye.take_place(line, &mut Vec::new()).await?;
         }
         match line.read(&mut [0; 64]).await? {
             0 => Ok(()),

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::Setup;
 use crate::client::complete;
+use crate::frames;
 use crate::packets::{self, CONNACK, PUBACK, SUBACK};
+use crate::visits::{SCOPE, device_id};
 
 /// A constant answer of the shape and size of an `assigned` one.
 #[derive(Clone, Debug)]
@@ -62,6 +64,23 @@ pub enum Canned {
         /// To a PUBLISH: PUBACK and a PUBLISH.
         answer: Vec<u8>,
     },
+    /// To every frame what a registration gets; frames are believed to be what they seem.
+    Amqp(Box<Frames>),
+}
+
+/// Constant frames.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    mechanisms: Vec<u8>,
+    outcome: Vec<u8>,
+    open: Vec<u8>,
+    begin: Vec<u8>,
+    answers: Vec<u8>,
+    /// With credit.
+    requests: Vec<u8>,
+    /// What became of the register, and the answer.
+    answer: Vec<u8>,
+    close: Vec<u8>,
 }
 
 /// One thing that was asked, and what is to be said to it.
@@ -76,20 +95,25 @@ pub struct Said<'a> {
 }
 
 impl Canned {
-    /// Options: `protocol` (`http` or `mqtt`; `http`), `body` (bytes of the answer's body, 600), `keep`
+    /// Options: `protocol` (`http`, `mqtt` or `amqp`; `http`), `body` (bytes of the answer's body, 600), `keep`
     /// (over HTTP, keep connections open after an answer, false).
     pub fn of(setup: &Setup) -> Self {
         let answer = Answer::of(setup.option("body", 600));
-        if setup.option("protocol", "http".to_owned()) == "mqtt" {
-            let message = packets::publish(&packets::answer_topic(), answer.body());
-            return Self::Mqtt {
-                answer: [PUBACK, &message].concat(),
-            };
-        }
-        let keep = setup.option("keep", false);
-        Self::Http {
-            message: answer.message(!keep),
-            keep,
+        match setup.option("protocol", "http".to_owned()).as_str() {
+            "mqtt" => {
+                let message = packets::publish(&packets::answer_topic(), answer.body());
+                Self::Mqtt {
+                    answer: [PUBACK, &message].concat(),
+                }
+            }
+            "amqp" => Self::Amqp(Box::new(Frames::around(&answer))),
+            _ => {
+                let keep = setup.option("keep", false);
+                Self::Http {
+                    message: answer.message(!keep),
+                    keep,
+                }
+            }
         }
     }
 
@@ -116,7 +140,52 @@ impl Canned {
                     last,
                 })
             }
+            Self::Amqp(frames) => {
+                let taken = frames::length(text, 1)?;
+                let (answer, last) = frames.answer(&text[..taken]);
+                Some(Said {
+                    taken,
+                    answer,
+                    last,
+                })
+            }
         }
+    }
+}
+
+impl Frames {
+    fn around(answer: &Answer) -> Self {
+        use frames::{ANSWERS, REQUESTS, attach};
+        // As long as any device's.
+        let address = format!("{SCOPE}/registrations/{}", device_id(0));
+        let message = frames::answer(answer.body());
+        Self {
+            mechanisms: [frames::SASL, &frames::mechanisms()].concat(),
+            outcome: frames::outcome(),
+            open: frames::open("dps-00000000-0000-0000-0000-000000000000"),
+            begin: frames::begin(true),
+            answers: attach(ANSWERS, &address, true),
+            requests: [attach(REQUESTS, &address, true), frames::credit(REQUESTS)].concat(),
+            answer: [frames::accepted(), frames::transfer(ANSWERS, &message)].concat(),
+            close: frames::close(),
+        }
+    }
+
+    /// What is said to one frame, and whether it is the last.
+    fn answer(&self, frame: &[u8]) -> (&[u8], bool) {
+        let answer: &[u8] = match frames::what(frame) {
+            None if frame == frames::SASL => &self.mechanisms,
+            None => frames::AMQP,
+            Some(0x41) => &self.outcome,
+            Some(0x10) => &self.open,
+            Some(0x11) => &self.begin,
+            Some(0x12) if frames::is_for_requests(frame) => &self.requests,
+            Some(0x12) => &self.answers,
+            Some(0x14) => &self.answer,
+            Some(0x18) => return (&self.close, true),
+            Some(_) => b"",
+        };
+        (answer, false)
     }
 }
 

@@ -12,6 +12,7 @@ use dps_core::store::Store;
 use dps_core::time::SystemClock;
 use dps_store_memory::MemoryStore;
 use dps_transport::{FailureLimit, Listener, ServerTls, Tasks, TlsProvider, bind};
+use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_mqtt::Mqtt;
 
@@ -20,11 +21,11 @@ use crate::pki::PkiFiles;
 use crate::visits::scattered;
 use crate::world;
 
-/// Serves the device API, over HTTPS with MQTT in WebSockets, or over MQTT.
+/// Serves the device API: over HTTPS, with MQTT and AMQP in WebSockets; over MQTT; or over AMQP.
 ///
 /// A client certificate is always asked for, never required; the transports' own limits.
 ///
-/// Options: `protocol` (`http` or `mqtt`; `http`), and those of [`service`].
+/// Options: `protocol` (`http`, `mqtt` or `amqp`; `http`), and those of [`service`].
 ///
 /// # Errors
 /// When the server cannot listen.
@@ -39,11 +40,16 @@ pub fn serve(setup: &Setup) -> io::Result<()> {
         let tls = ServerTls::from_pem(&TlsProvider::aws_lc(), &chain, &key);
         let tls = tls.map_err(io::Error::other)?;
         let mqtt = Mqtt::new(Arc::clone(&service));
-        let listener = if setup.option("protocol", "http".to_owned()) == "mqtt" {
-            Listener::new(tls, Arc::new(mqtt), Tasks::new())
-        } else {
-            let http = Http::new(service).websocket("mqtt", Arc::new(mqtt.over_websockets()));
-            Listener::new(tls, Arc::new(http), Tasks::new()).with_alpn(&["http/1.1"])
+        let amqp = Amqp::new(Arc::clone(&service));
+        let listener = match setup.option("protocol", "http".to_owned()).as_str() {
+            "mqtt" => Listener::new(tls, Arc::new(mqtt), Tasks::new()),
+            "amqp" => Listener::new(tls, Arc::new(amqp), Tasks::new()),
+            _ => {
+                let http = Http::new(service)
+                    .websocket("mqtt", Arc::new(mqtt.over_websockets()))
+                    .websocket("AMQPWSB10", Arc::new(amqp.over_websockets()));
+                Listener::new(tls, Arc::new(http), Tasks::new()).with_alpn(&["http/1.1"])
+            }
         };
         let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         setup.listening(socket.local_addr()?.port())?;

@@ -1,5 +1,5 @@
-//! MQTT without TLS: what the session, its packets and its driver cost, beside the least that could be
-//! done with the same packets on the same runtime.
+//! MQTT and AMQP without TLS: what the session, its packets and its driver cost, beside the least that could be
+//! done with the same packets or frames on the same runtime.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use dps_core::store::Store;
 use dps_store_memory::MemoryStore;
 use dps_testkit::Scripted;
 use dps_transport::{Peer, Protocol, Tasks};
+use dps_transport_amqp::Amqp;
 use dps_transport_mqtt::Mqtt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -56,7 +57,7 @@ async fn converse(mut stream: TcpStream, canned: Arc<Canned>) -> io::Result<()> 
 
 /// The session and its driver as they are, on the bare stream.
 ///
-/// Options: `api`: `scripted` (believes everybody, and says what the service says to an assigned
+/// Options: `protocol` (`mqtt` or `amqp`; `mqtt`); `api`: `scripted` (believes everybody, and says what the service says to an assigned
 /// device) or `service`, with the options of [`ours::service`]; `scripted`.
 ///
 /// # Errors
@@ -67,17 +68,24 @@ pub fn ours(setup: &Setup) -> io::Result<()> {
             "service" => ours::service(setup).await,
             _ => Arc::new(scripted().await),
         };
-        let (mqtt, tasks) = (Mqtt::new(api), Tasks::new());
-        accept_all(setup, move |stream, from| {
-            let (mqtt, tasks) = (mqtt.clone(), tasks.clone());
-            async move {
-                let peer = Peer::anonymous(from);
-                mqtt.serve(Box::new(stream), peer, tasks).await;
-                Ok(())
-            }
-        })
-        .await
+        match setup.option("protocol", String::new()).as_str() {
+            "amqp" => converse_in(setup, Amqp::new(api)).await,
+            _ => converse_in(setup, Mqtt::new(api)).await,
+        }
     })
+}
+
+async fn converse_in(setup: &Setup, protocol: impl Protocol + Clone) -> io::Result<()> {
+    let tasks = Tasks::new();
+    accept_all(setup, move |stream, from| {
+        let (protocol, tasks) = (protocol.clone(), tasks.clone());
+        async move {
+            let peer = Peer::anonymous(from);
+            protocol.serve(Box::new(stream), peer, tasks).await;
+            Ok(())
+        }
+    })
+    .await
 }
 
 async fn scripted() -> Scripted {

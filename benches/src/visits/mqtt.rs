@@ -7,9 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ClientConfig;
 
-use super::{SCOPE, device_id, in_turn};
+use super::{SCOPE, certified, device_id, in_turn};
 use crate::Bench;
-use crate::client::{Exchange, Heard, Visit, Visits, handshake, handshake_as};
+use crate::client::{Exchange, Heard, Visit, Visits};
 use crate::packets::{self, ANSWERS, CONNACK, DISCONNECT, PUBACK, SUBACK};
 use crate::server::Answer;
 use crate::world::token;
@@ -82,13 +82,11 @@ pub fn waiting_in_websockets(bench: &Bench, count: u64, mqtt: bool) -> Visits {
     const CONNACK: &[u8] = &[0x82, 4, 0x20, 2, 0, 0];
     const SUBACK: &[u8] = &[0x82, 5, 0x90, 3, 0, 1, 1];
     const CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
-    let upgrade = "GET /$iothub/websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-protocol: mqtt\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let upgrade = packets::upgrade("mqtt");
     let visits = certified(bench, count).map(|(id, tls)| {
         let connect = packets::connect(&id, Some(&user(&id)), None);
         let said = [
-            (upgrade.into(), Heard::Http("HTTP/1.1 101")),
+            (upgrade.clone().into(), Heard::Http("HTTP/1.1 101")),
             (packets::frame(&connect), Heard::Exactly(CONNACK)),
             (
                 packets::frame(&packets::subscribe(ANSWERS)),
@@ -99,15 +97,6 @@ pub fn waiting_in_websockets(bench: &Bench, count: u64, mqtt: bool) -> Visits {
         visit(Some(tls), said, &[CLOSE])
     });
     in_turn(visits.collect())
-}
-
-fn certified(bench: &Bench, count: u64) -> impl Iterator<Item = (String, Arc<ClientConfig>)> {
-    let plain = handshake(None, false);
-    (0..count).map(move |n| {
-        let id = device_id(n);
-        let tls = handshake_as(&plain, bench.pki().device(&id));
-        (id, tls)
-    })
 }
 
 fn registering(id: &str, tls: Option<Arc<ClientConfig>>, password: Option<&str>) -> Visit {
@@ -141,6 +130,6 @@ fn visit(
     Visit {
         tls,
         talk: Rc::from_iter(talk),
-        goodbye: Bytes::from(goodbye.concat()),
+        goodbye: Exchange::unanswered(Bytes::from(goodbye.concat())),
     }
 }

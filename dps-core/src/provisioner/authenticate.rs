@@ -188,7 +188,7 @@ impl Parts {
             at: now,
             used: AtomicBool::new(false),
             fresh,
-            trace: Arc::new(std::mem::take(trace)),
+            trace: Arc::new(std::mem::take(trace).kept()),
             tracking,
         }));
         Ok(Some(Authentication::Accepted(session)))

@@ -13,6 +13,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
+/// Over WebSockets.
+pub const SUBPROTOCOL: &str = "MQTT";
 pub const RESPONSES: &str = "$dps/registrations/res/#";
 pub const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/?$rid=";
 pub const POLL: &str = "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=";
@@ -125,12 +127,16 @@ impl Line {
         Self::with_room(mqtt, peer, tasks, 64 * 1024)
     }
 
+    pub fn new(io: DuplexStream, served: JoinHandle<()>) -> Self {
+        Self { io, served }
+    }
+
     /// At most `room` bytes are on their way in each direction.
     pub fn with_room(mqtt: &Mqtt, peer: Peer, tasks: &Tasks, room: usize) -> Self {
         let (io, theirs) = tokio::io::duplex(room);
         let (mqtt, tasks) = (mqtt.clone(), tasks.clone());
         let served = tokio::spawn(async move { mqtt.serve(Box::new(theirs), peer, tasks).await });
-        Self { io, served }
+        Self::new(io, served)
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

@@ -11,5 +11,6 @@ mod common;
 mod credentials;
 mod crowd;
 mod life;
+mod service;
 mod site;
 mod websocket;

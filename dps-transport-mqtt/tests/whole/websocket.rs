@@ -1,11 +1,11 @@
-//! MQTT in WebSockets: a client's end, written by hand.
+//! A client's end of a WebSocket, written by hand; also for the tests of other protocols in it.
 
 use dps_transport::{Peer, Protocol, Tasks};
 use dps_transport_http::Http;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
-use crate::common::Line;
+use crate::common::{Line, SUBPROTOCOL};
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -54,7 +54,7 @@ pub fn plain(http: &Http, peer: Peer, tasks: &Tasks) -> (DuplexStream, JoinHandl
 /// A connection that has been upgraded.
 pub async fn upgraded(http: &Http, peer: Peer, tasks: &Tasks) -> (DuplexStream, JoinHandle<()>) {
     let (mut io, served) = plain(http, peer, tasks);
-    io.write_all(wish("MQTT").as_bytes()).await.unwrap();
+    io.write_all(wish(SUBPROTOCOL).as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
         answer.push(io.read_u8().await.unwrap());
@@ -87,5 +87,5 @@ pub async fn line(http: &Http, peer: Peer, tasks: &Tasks) -> Line {
             to_device.write_all(&payload).await.unwrap();
         }
     });
-    Line { io, served }
+    Line::new(io, served)
 }

@@ -23,6 +23,7 @@ pub(super) struct File {
 pub(super) struct ListenTable {
     pub(super) https: SocketAddr,
     pub(super) mqtts: Option<SocketAddr>,
+    pub(super) amqps: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]

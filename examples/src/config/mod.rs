@@ -32,10 +32,12 @@ pub struct Config {
     pub tls: ServerTls,
     /// How long an answer waits for the work behind it; zero for never.
     pub grace: Duration,
-    /// Where HTTPS listens, and MQTT over WebSockets with it.
+    /// Where HTTPS listens, and MQTT and AMQP over WebSockets with it.
     pub https: SocketAddr,
     /// Where MQTT listens, if anywhere.
     pub mqtts: Option<SocketAddr>,
+    /// Where AMQP listens, if anywhere.
+    pub amqps: Option<SocketAddr>,
     /// At least one.
     pub instances: Vec<ConfiguredInstance>,
     /// What is allowed and yet probably not meant.
@@ -106,15 +108,14 @@ impl Config {
         if file.instance.is_empty() {
             return Err(context.complaint("instance", "there has to be at least one"));
         }
-        let (https, mqtts) = (file.listen.https, file.listen.mqtts);
-        if mqtts == Some(https) && https.port() != 0 {
-            return Err(context.complaint("listen.mqtts", "listen.https is there already"));
-        }
+        let listen = &file.listen;
+        context.apart(listen)?;
         let mut config = Self {
             tls: pem::server(&context, &file.certificate, &file.private_key)?,
             grace: Duration::from_millis(grace_ms),
-            https,
-            mqtts,
+            https: listen.https,
+            mqtts: listen.mqtts,
+            amqps: listen.amqps,
             instances: Vec::new(),
             notes: Vec::new(),
         };
@@ -154,6 +155,25 @@ impl Context<'_> {
             .parent()
             .unwrap_or_else(|| Path::new(""))
             .join(written)
+    }
+
+    /// Holds that no two of them listen at the same address.
+    fn apart(&self, listen: &file::ListenTable) -> Result<(), Complaint> {
+        let mut taken = vec![("listen.https", listen.https)];
+        for (key, address) in [
+            ("listen.mqtts", listen.mqtts),
+            ("listen.amqps", listen.amqps),
+        ] {
+            let Some(address) = address else { continue };
+            let there = taken.iter().find(|(_, other)| *other == address);
+            if let Some((other, _)) = there
+                && address.port() != 0
+            {
+                return Err(self.complaint(key, format!("{other} is there already")));
+            }
+            taken.push((key, address));
+        }
+        Ok(())
     }
 
     fn instance(

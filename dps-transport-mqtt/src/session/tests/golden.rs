@@ -1,81 +1,54 @@
 //! What unmodified SDKs and the service told each other over TLS, said again without a socket. Where
 //! the captures come from is told beside them, in `tests/captures/README.md`.
 
-mod capture;
+#[path = "../../../../dps-transport/tests/replay/mod.rs"]
+mod replay;
 
 use std::collections::BTreeSet;
 
-use self::capture::{Capture, Chunk, captures, packets};
+use serde_json::Value;
+
+use self::replay::{Capture, Service, Written, assert_evidence, captures};
 use super::*;
 
-/// The service of a capture: it answers as it did there.
-struct Service {
-    session: Session<'static>,
-    accepted: bool,
-    responses: VecDeque<DeviceResponse>,
-    told: Vec<u8>,
-    asked: Vec<Question>,
+/// A service that has heard nothing.
+fn service(capture: &Capture) -> Service<Session<'static>> {
+    let bodies = bodies(capture);
+    let (peer, stamps) = (capture.peer(), Written::into(&bodies));
+    let session = Session::new(peer, transport(capture), Timeouts::default(), stamps);
+    Service::new(session, capture, &bodies)
 }
 
-impl Service {
-    fn of(capture: &Capture) -> Self {
-        let peer = Peer {
-            chain: capture.chain(),
-            ..peer()
-        };
-        let stamps = Box::leak(Box::new(capture.stamps()));
-        Self {
-            session: Session::new(peer, capture.transport(), Timeouts::default(), stamps),
-            accepted: capture.accepted(),
-            responses: capture.responses(),
-            told: Vec::new(),
-            asked: Vec::new(),
-        }
+fn transport(capture: &Capture) -> Transport {
+    match capture.fact("transport") {
+        "mqtt" => Transport::Mqtt,
+        "mqtt-ws" => Transport::MqttWs,
+        other => panic!("{other} is not MQTT"),
     }
+}
 
-    /// The service that has heard a device that sends `chunks`.
-    fn heard<'a>(capture: &Capture, chunks: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut service = Self::of(capture);
-        for chunk in chunks {
-            service.hear(chunk);
-        }
-        service
-    }
+/// The bodies of the service's answers.
+fn bodies(capture: &Capture) -> Vec<Value> {
+    let bytes = capture.answered();
+    let published = packets(&bytes)
+        .into_iter()
+        .filter_map(|packet| match packet {
+            (Packet::Publish(publish), _) => serde_json::from_slice(publish.payload).unwrap(),
+            _ => None,
+        });
+    published.collect()
+}
 
-    /// Takes what has come, and goes on until there is nothing to do but wait for more.
-    fn hear(&mut self, bytes: &[u8]) {
-        self.session.receive(bytes, Duration::ZERO);
-        while let Some(question) = self.session.question() {
-            match &question {
-                Question::Authenticate(_) => {
-                    let verdict = if self.accepted {
-                        Ok(())
-                    } else {
-                        Err(wrong_key())
-                    };
-                    self.session.judged(told(verdict), Duration::ZERO);
-                }
-                Question::Call(..) => {
-                    let response = self.responses.pop_front();
-                    let response = response.expect("no call more than in the capture");
-                    self.session.answered(&response, Duration::ZERO);
-                }
-            }
-            self.asked.push(question);
-        }
-        self.told.extend(self.session.take_output());
-        self.session.resume(Duration::ZERO);
-        assert!(self.session.question().is_none(), "all has been answered");
+/// The packets that `bytes` consist of, and the bytes of each.
+fn packets(mut bytes: &[u8]) -> Vec<(Packet<'_>, &[u8])> {
+    let mut packets = Vec::new();
+    while !bytes.is_empty() {
+        let (packet, length) = decode(bytes, Stage::Later).unwrap().unwrap();
+        let (whole, rest) = bytes.split_at(length);
+        packets.push((packet, whole));
+        bytes = rest;
     }
-
-    fn assert_told(&self, capture: &Capture, how: &str) {
-        let (told, expected) = (
-            self.told.escape_ascii().to_string(),
-            capture.answered().escape_ascii().to_string(),
-        );
-        assert_eq!(told, expected, "{}, {how}", capture.fact("case"));
-        assert!(self.responses.is_empty(), "{}", capture.fact("case"));
-    }
+    packets
 }
 
 /// What the device sent, in pieces as large as can be: it cannot go on before it has been answered.
@@ -94,26 +67,10 @@ fn glued(bytes: &[u8]) -> Vec<Vec<u8>> {
 #[test]
 fn every_sdk_is_told_the_same_bytes_at_the_same_time() {
     for capture in captures() {
-        let mut service = Service::of(&capture);
-        let mut expected = Vec::new();
-        for chunk in &capture.chunks {
-            match chunk {
-                Chunk::Device(bytes) => service.hear(bytes),
-                Chunk::Service(bytes) => {
-                    expected.extend(bytes);
-                    assert!(
-                        service.told.starts_with(&expected),
-                        "{}: {:?} before {:?}",
-                        capture.fact("case"),
-                        service.told.escape_ascii().to_string(),
-                        bytes.escape_ascii().to_string(),
-                    );
-                }
-            }
-        }
-        service.assert_told(&capture, "as it came");
+        let mut service = service(&capture);
+        service.hold(&capture);
         let goodbye = capture.sent().ends_with(&[0xe0, 0]);
-        let end = service.session.end();
+        let end = service.conversation.end();
         assert_eq!(end, goodbye.then_some(End::Goodbye));
     }
 }
@@ -122,11 +79,13 @@ fn every_sdk_is_told_the_same_bytes_at_the_same_time() {
 fn it_does_not_matter_where_reads_begin_and_end() {
     for capture in captures() {
         let sent = capture.sent();
-        Service::heard(&capture, sent.chunks(1)).assert_told(&capture, "byte by byte");
+        let bytewise = service(&capture).heard(sent.chunks(1));
+        bytewise.assert_told(&capture, "byte by byte");
         let pieces = glued(&sent);
         assert_eq!(pieces.concat(), sent);
         let pieces = pieces.iter().map(Vec::as_slice);
-        Service::heard(&capture, pieces).assert_told(&capture, "glued");
+        let glued = service(&capture).heard(pieces);
+        glued.assert_told(&capture, "glued");
     }
 }
 
@@ -134,14 +93,14 @@ fn it_does_not_matter_where_reads_begin_and_end() {
 fn every_sdk_is_understood() {
     for capture in captures() {
         let case = capture.fact("case");
-        let service = Service::heard(&capture, capture.sent().chunks(1));
+        let service = service(&capture).heard(capture.sent().chunks(1));
         let mut asked = service.asked.into_iter();
         let Some(Question::Authenticate(hello)) = asked.next() else {
             panic!("{case}: nobody is judged");
         };
         assert_eq!(hello.scope.as_str(), capture.fact("idScope"));
         assert_eq!(hello.registration.as_str(), capture.fact("registrationId"));
-        assert_eq!(hello.origin.transport, capture.transport());
+        assert_eq!(hello.origin.transport, transport(&capture));
         assert_eq!(hello.operation, None);
         assert_evidence(&capture, hello.evidence);
 
@@ -153,7 +112,7 @@ fn every_sdk_is_understood() {
             assert_eq!(version.to_string(), "2019-03-31", "{case}");
             assert_eq!(payload.as_ref(), capture.facts.get("payload"), "{case}");
         }
-        let mut bodies = capture.bodies();
+        let mut bodies = bodies(&capture);
         bodies.retain(|body| body["status"] == "assigning");
         for body in bodies {
             let Some(Question::Call(version, DeviceRequest::OperationStatus { operation })) =
@@ -165,29 +124,6 @@ fn every_sdk_is_understood() {
             assert_eq!(operation.as_str(), body["operationId"], "{case}");
         }
         assert!(asked.next().is_none(), "{case}");
-    }
-}
-
-/// The SDKs write the slashes of the resource each in its own way.
-fn assert_evidence(capture: &Capture, evidence: Option<Evidence>) {
-    match evidence.unwrap() {
-        Evidence::X509 { chain } => {
-            assert!(capture.fact("credential").contains("x509"));
-            assert_eq!(chain, capture.chain());
-            let certificates = match capture.fact("credential") {
-                "x509-group" => 2,
-                _ => 1,
-            };
-            assert_eq!(chain.len(), certificates);
-        }
-        Evidence::Sas { token } => {
-            assert!(!capture.fact("credential").contains("x509"));
-            let (scope, id) = (capture.fact("idScope"), capture.fact("registrationId"));
-            let resource = format!("SharedAccessSignature sr={scope}/registrations/{id}&");
-            let token = token.replace("%2F", "/");
-            assert!(token.starts_with(&resource), "{token}");
-        }
-        other => panic!("no SDK sends {other:?}"),
     }
 }
 
@@ -215,7 +151,7 @@ fn every_sdk_and_transport_is_there_with_every_kind_of_credential() {
             capture.fact("transport"),
             capture.fact("credential"),
             capture.facts.get("payload").is_some(),
-            capture.bodies().len(),
+            bodies(capture).len(),
         );
         assert!(missing.remove(&there), "{there:?} is one too many");
     }

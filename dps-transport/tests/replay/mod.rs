@@ -1,25 +1,35 @@
-//! Captures: their files, and what the service must have meant by what it said in them.
+//! Captures, for the tests of every protocol that keeps a connection: their files, what the service must
+//! have meant by what it said in them, and how to hold them again without a socket.
+//!
+//! It is a module of these tests, by its path: what is of one protocol is in them.
 
 use std::collections::VecDeque;
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dps_core::api::DeviceResponse;
+use dps_core::attest::Evidence;
+use dps_core::error::{Reason, ServiceError};
 use dps_core::hub::{DeviceAuth, Place};
-use dps_core::id::{DeviceId, GroupId, HubName};
+use dps_core::id::{
+    ApiVersion, DeviceId, GroupId, HubName, OperationId, RegistrationId, TrackingId,
+};
 use dps_core::registration::{
     Assignment, Extras, Mechanism, Operation, Owner, Phase, Registration, RegistrationState,
     Substatus,
 };
 use dps_core::store::Version;
+use dps_core::time::Timestamp;
 use dps_core::trace::Trace;
+use dps_transport::{Conversation, Peer, Question, Stamp, Stamps, Verdict};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
-
-use super::*;
 
 /// What one device and the service told each other on one connection.
 pub(super) struct Capture {
@@ -71,11 +81,11 @@ impl Capture {
         self.fact("verdict") == "accepted"
     }
 
-    pub(super) fn transport(&self) -> Transport {
-        match self.fact("transport") {
-            "mqtt" => Transport::Mqtt,
-            "mqtt-ws" => Transport::MqttWs,
-            other => panic!("{other} is not MQTT"),
+    /// Where it was: whoever it was that called.
+    pub(super) fn peer(&self) -> Peer {
+        Peer {
+            chain: self.chain(),
+            ..Peer::anonymous(IpAddr::from([192, 0, 2, 7]))
         }
     }
 
@@ -103,49 +113,28 @@ impl Capture {
         });
         chunks.collect::<Vec<_>>().concat()
     }
-
-    /// The bodies of the service's answers.
-    pub(super) fn bodies(&self) -> Vec<Value> {
-        let bytes = self.answered();
-        let published = packets(&bytes)
-            .into_iter()
-            .filter_map(|packet| match packet {
-                (Packet::Publish(publish), _) => serde_json::from_slice(publish.payload).unwrap(),
-                _ => None,
-            });
-        published.collect()
-    }
-
-    /// What the calls of the device came to.
-    pub(super) fn responses(&self) -> VecDeque<DeviceResponse> {
-        let mut bodies = self.bodies();
-        bodies.retain(|body| body.get("operationId").is_some());
-        bodies.iter().map(response).collect()
-    }
-
-    /// What was written into errors.
-    pub(super) fn stamps(&self) -> Written {
-        let mut bodies = self.bodies();
-        bodies.retain(|body| body.get("errorCode").is_some());
-        Written(Mutex::new(bodies.iter().map(stamp).collect()))
-    }
 }
 
-/// The packets that `bytes` consist of, and the bytes of each.
-pub(super) fn packets(mut bytes: &[u8]) -> Vec<(Packet<'_>, &[u8])> {
-    let mut packets = Vec::new();
-    while !bytes.is_empty() {
-        let (packet, length) = decode(bytes, Stage::Later).unwrap().unwrap();
-        let (whole, rest) = bytes.split_at(length);
-        packets.push((packet, whole));
-        bytes = rest;
-    }
-    packets
+/// What the calls of the device came to, by what it was told.
+fn responses(bodies: &[Value]) -> VecDeque<DeviceResponse> {
+    let operations = bodies
+        .iter()
+        .filter(|body| body.get("operationId").is_some());
+    operations.map(response).collect()
 }
 
 /// Stamps from a capture, in order.
 #[derive(Debug)]
 pub(super) struct Written(Mutex<VecDeque<Stamp>>);
+
+impl Written {
+    /// What was written into errors. They live as long as the tests.
+    pub(super) fn into(bodies: &[Value]) -> &'static Self {
+        let errors = bodies.iter().filter(|body| body.get("errorCode").is_some());
+        let stamps = errors.map(stamp).collect();
+        Box::leak(Box::new(Self(Mutex::new(stamps))))
+    }
+}
 
 impl Stamps for Written {
     fn stamp(&self) -> Stamp {
@@ -256,4 +245,119 @@ fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 
 fn time(value: &Value, name: &str) -> Timestamp {
     Timestamp::parse(text(value, name).unwrap()).unwrap()
+}
+
+/// The service of a capture: it answers as it did there.
+pub(super) struct Service<C> {
+    pub(super) conversation: C,
+    believed: bool,
+    responses: VecDeque<DeviceResponse>,
+    pub(super) told: Vec<u8>,
+    pub(super) asked: Vec<Question>,
+}
+
+impl<C: Conversation> Service<C> {
+    /// * `bodies`: what the device was told in it.
+    pub(super) fn new(conversation: C, capture: &Capture, bodies: &[Value]) -> Self {
+        Self {
+            conversation,
+            believed: capture.accepted(),
+            responses: responses(bodies),
+            told: Vec::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// Takes what has come, and goes on until there is nothing to do but wait for more.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        self.conversation.receive(bytes, Duration::ZERO);
+        while let Some(question) = self.conversation.question() {
+            match &question {
+                Question::Authenticate(_) => {
+                    let verdict = if self.believed {
+                        Verdict::Believed
+                    } else {
+                        Verdict::Denied(ServiceError::new(Reason::Unauthorized))
+                    };
+                    self.conversation.judged(verdict, Duration::ZERO);
+                }
+                Question::Call(..) => {
+                    let response = self.responses.pop_front();
+                    let response = response.expect("no call more than in the capture");
+                    self.conversation.answered(&response, Duration::ZERO);
+                }
+            }
+            self.asked.push(question);
+        }
+        self.told.extend(self.conversation.take_output());
+        self.conversation.resume(Duration::ZERO);
+        assert!(
+            self.conversation.question().is_none(),
+            "all has been answered"
+        );
+    }
+
+    /// Hears what the device says, chunk by chunk, and holds that the service says what it said, when it
+    /// said it.
+    pub(super) fn hold(&mut self, capture: &Capture) {
+        let mut expected = Vec::new();
+        for chunk in &capture.chunks {
+            match chunk {
+                Chunk::Device(bytes) => self.hear(bytes),
+                Chunk::Service(bytes) => {
+                    expected.extend(bytes);
+                    assert!(
+                        self.told.starts_with(&expected),
+                        "{}: {:?} before {:?}",
+                        capture.fact("case"),
+                        self.told.escape_ascii().to_string(),
+                        bytes.escape_ascii().to_string(),
+                    );
+                }
+            }
+        }
+        self.assert_told(capture, "as it came");
+    }
+
+    /// Hears `pieces` of what the device says.
+    pub(super) fn heard<'a>(mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        for piece in pieces {
+            self.hear(piece);
+        }
+        self
+    }
+
+    /// Holds that the service has said all that it said in the capture, and nothing else.
+    pub(super) fn assert_told(&self, capture: &Capture, how: &str) {
+        let (told, expected) = (
+            self.told.escape_ascii().to_string(),
+            capture.answered().escape_ascii().to_string(),
+        );
+        assert_eq!(told, expected, "{}, {how}", capture.fact("case"));
+        assert!(self.responses.is_empty(), "{}", capture.fact("case"));
+    }
+}
+
+/// Holds that a device has shown what it had. The SDKs write the slashes of the resource each in its own
+/// way.
+pub(super) fn assert_evidence(capture: &Capture, evidence: Option<Evidence>) {
+    match evidence.unwrap() {
+        Evidence::X509 { chain } => {
+            assert!(capture.fact("credential").contains("x509"));
+            assert_eq!(chain, capture.chain());
+            let certificates = match capture.fact("credential") {
+                "x509-group" => 2,
+                _ => 1,
+            };
+            assert_eq!(chain.len(), certificates);
+        }
+        Evidence::Sas { token } => {
+            assert!(!capture.fact("credential").contains("x509"));
+            let (scope, id) = (capture.fact("idScope"), capture.fact("registrationId"));
+            let resource = format!("SharedAccessSignature sr={scope}/registrations/{id}&");
+            let token = token.replace("%2F", "/");
+            assert!(token.starts_with(&resource), "{token}");
+        }
+        other => panic!("no SDK sends {other:?}"),
+    }
 }

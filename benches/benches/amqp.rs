@@ -1,0 +1,156 @@
+//! A registration over AMQP: CPU time of the server; and memory of connections that wait.
+//!
+//! `cargo bench --bench amqp [-- plain tls idle]`: all parts, or those named.
+
+#![allow(clippy::future_not_send, reason = "the client is one thread")]
+
+use std::io;
+use std::rc::Rc;
+
+use dps_benches::client::{Load, Unit, Visits, body_length};
+use dps_benches::idle::{Held, hold};
+use dps_benches::measure::{Contestant, alternate};
+use dps_benches::server::{Spawned, ours, plain, tight};
+use dps_benches::visits::amqp::{
+    registering_with_certificates, registering_with_tokens, waiting, waiting_in_websockets,
+};
+use dps_benches::{Bench, bench_main, table};
+use tokio::task::LocalSet;
+
+/// Connections under way at once.
+const TASKS: usize = 32;
+/// What every answer says, our own and the constant ones.
+const WANTED: &[u8] = br#""status":"assigned""#;
+/// At most so many bytes for each idle connection.
+const MOST: f64 = 17_000.0;
+/// At most so many of them for anything but TLS.
+const MOST_BEYOND: f64 = 4_000.0;
+
+fn main() {
+    bench_main(
+        &[
+            ("shuffler", plain::echo),
+            ("plain", plain::ours),
+            ("tight", tight::serve),
+            ("ours", ours::serve),
+        ],
+        async |bench, set| {
+            if bench.wants("plain") {
+                without_tls(bench, set).await?;
+            }
+            if bench.wants("tls") {
+                with_certificate(bench, set).await?;
+            }
+            if bench.wants("idle") {
+                idle(bench, set).await?;
+            }
+            Ok(())
+        },
+    )
+}
+
+async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
+    let devices = registering_with_tokens(distinct(bench, 400_000));
+    let amqp = ("protocol", "amqp");
+    let scripted = bench.start("plain", &[amqp])?;
+    // It is the one device that comes twice.
+    let body = body_length(scripted.port(), &devices(0), WANTED).await?;
+    let shuffler = bench.start("shuffler", &[amqp, ("body", &body.to_string())])?;
+    let service = bench.start("plain", &[amqp, ("api", "service")])?;
+    let all = [
+        contestant("shuffler of frames", &shuffler, &devices),
+        contestant("ours, canned answers", &scripted, &devices),
+        contestant("ours, the service", &service, &devices),
+    ];
+    let figures = alternate(set, &all, bench.pace()).await?;
+    title(
+        bench,
+        body,
+        "AMQP on a bare TCP connection: SASL, open, begin, two links, register, assigned, close",
+        "Fixed: a new connection each, no TLS; a token in SASL PLAIN, which only the service looks at; all\n\
+         on the same runtime; the client waits for each answer.",
+    );
+    table::costs("registration", &figures);
+    table::multiple(&figures[1], &figures[0], 1.75);
+    Ok(())
+}
+
+async fn with_certificate(bench: &Bench, set: &LocalSet) -> io::Result<()> {
+    let devices = registering_with_certificates(bench, distinct(bench, 60_000));
+    let amqp = ("protocol", "amqp");
+    let ours = bench.start("ours", &[amqp])?;
+    let body = body_length(ours.port(), &devices(0), WANTED).await?;
+    let size = body.to_string();
+    let tight = bench.start("tight", &[amqp, ("mutual", "true"), ("body", &size)])?;
+    let all = [
+        contestant("tight rustls, constant frames", &tight, &devices),
+        contestant("ours", &ours, &devices),
+    ];
+    let figures = alternate(set, &all, bench.pace()).await?;
+    title(
+        bench,
+        body,
+        "AMQP on a new TLS 1.3 connection with a client certificate, X.509 group, register, assigned",
+        "Fixed: X25519, AES-128-GCM-SHA256, no resumption; P-256 leaf and intermediate under a root; no\n\
+         SASL; memory store, hubs that answer at once; each device comes once.",
+    );
+    table::costs("registration", &figures);
+    table::verdict(&figures[1], &figures[0], 0.8);
+    Ok(())
+}
+
+async fn idle(bench: &Bench, set: &LocalSet) -> io::Result<()> {
+    let held = Held::possible(bench.quick(), true);
+    let devices = waiting(bench, held.count());
+    let one = async |label: &str, server: Rc<Spawned>, visits: &Visits| {
+        hold(set, label, &server, visits, b"", held).await
+    };
+    let amqp = ("protocol", "amqp");
+    let tight = bench.start("tight", &[amqp, ("mutual", "true")])?;
+    let tight = one("tight rustls", tight, &devices).await?;
+    let ours = bench.start("ours", &[amqp])?;
+    let ours = one("ours", ours, &devices).await?;
+    let devices = waiting_in_websockets(bench, held.count());
+    let over = bench.start("ours", &[])?;
+    let over = one("ours, in WebSockets", over, &devices).await?;
+    table::title(
+        "Resident memory of the server for each idle AMQP connection with a client certificate",
+        "Fixed: TLS 1.3, X25519, AES-128-GCM-SHA256, P-256 leaf and intermediate, another leaf for each\n\
+         connection; all are proven and have attached both links; a fresh process for each row; memory of\n\
+         the kernel is not in it.",
+    );
+    let all = [tight, ours, over];
+    table::memory(&all);
+    table::bytes(&all[1], MOST);
+    table::bytes_beyond(&all[1], &all[0], MOST_BEYOND);
+    Ok(())
+}
+
+/// So many devices that none comes twice in a full run, so that each registration is a first one.
+fn distinct(bench: &Bench, full: u64) -> u64 {
+    if bench.quick() { full / 100 } else { full }
+}
+
+fn title(bench: &Bench, body: usize, text: &str, fixed: &str) {
+    let pinning = bench.pinning();
+    table::title(
+        text,
+        &format!("{fixed}\nBody of {body} bytes; {TASKS} at once; {pinning}."),
+    );
+}
+
+fn contestant(label: &str, server: &Rc<Spawned>, visits: &Visits) -> Contestant {
+    let (server, visits) = (Rc::clone(server), Rc::clone(visits));
+    let load = Load {
+        port: server.port(),
+        tasks: TASKS,
+        unit: Unit::Connection,
+        visits,
+        wanted: WANTED,
+    };
+    Contestant {
+        label: label.to_owned(),
+        server,
+        load,
+    }
+}
