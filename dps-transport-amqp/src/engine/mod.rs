@@ -6,7 +6,9 @@
 
 mod deliveries;
 mod fault;
+mod handle;
 mod link;
+mod proof;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,8 @@ pub(crate) use self::fault::Fault;
 pub(crate) use self::link::LinkId;
 use self::session::Session;
 use crate::codec::{
-    Close, Composite, DecodeError, ErrorInfo, Frame, FrameKind, Header, Layer, MIN_MAX_FRAME_BYTES,
-    Map, Open, Outcome, Performative, Role, SaslCode, SaslFrame, Symbols, Transfer, decode_frame,
-    encode_empty, encode_frame,
+    Close, Composite, DecodeError, ErrorInfo, Frame, FrameKind, MIN_MAX_FRAME_BYTES, Map, Outcome,
+    Performative, Role, SaslFrame, Transfer, decode_frame, encode_empty, encode_frame,
 };
 
 /// The largest frame we take of a peer that is trusted, in bytes; what the service says
@@ -31,16 +32,6 @@ const MAX_FRAME_BYTES: u32 = 65_536;
 /// The largest frame we take of others. Our choice: what they send until they are trusted has some
 /// hundred bytes.
 const MAX_UNTRUSTED_FRAME_BYTES: usize = 4096;
-
-/// The largest challenge: what a frame of SASL has room for.
-pub(crate) const MAX_CHALLENGE_BYTES: usize = MIN_MAX_FRAME_BYTES - 25;
-
-/// The highest number of a channel, and with it how many sessions there may be. Our choice: devices
-/// have one.
-const MAX_CHANNEL: u16 = 3;
-
-/// The shortest time after which a peer may want to hear of us. Our choice.
-const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 
 /// What the application has to know, and mostly to decide about.
 #[derive(Debug)]
@@ -170,46 +161,6 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn take_header(&mut self, bytes: &[u8], proven: bool) -> usize {
-        match Header::decode(bytes) {
-            Ok(None) => 0,
-            Ok(Some(Header(layer))) => {
-                self.header(layer, proven);
-                Header::LENGTH
-            }
-            Err(error) => {
-                // The peer is told what is spoken here [2.2].
-                self.out.extend(Header(Layer::Amqp).encode());
-                self.fail(error.into());
-                0
-            }
-        }
-    }
-
-    /// Asks the peer, whose proof is being judged, to answer this first: at most
-    /// [`MAX_CHALLENGE_BYTES`].
-    pub(crate) fn challenge(&mut self, challenge: &[u8]) {
-        if challenge.len() > MAX_CHALLENGE_BYTES {
-            tracing::error!("a challenge that does not fit into a frame");
-            return self.outcome(SaslCode::SysTemp);
-        }
-        if self.phase == Phase::Judging {
-            self.phase = Phase::Challenge;
-            self.sasl(&SaslFrame::Challenge(challenge));
-        }
-    }
-
-    /// Tells the peer what became of its proof.
-    pub(crate) fn outcome(&mut self, code: SaslCode) {
-        if self.phase == Phase::Judging {
-            self.sasl(&SaslFrame::Outcome(code as u8));
-            self.phase = match code {
-                SaslCode::Ok => Phase::Header { proven: true },
-                SaslCode::Auth | SaslCode::SysTemp => Phase::Over,
-            };
-        }
-    }
-
     /// Takes frames of any size that we have announced from here on.
     pub(crate) const fn trust(&mut self) {
         self.trusted = true;
@@ -333,20 +284,6 @@ impl<'a> Engine<'a> {
         std::mem::take(&mut self.out)
     }
 
-    fn header(&mut self, layer: Layer, proven: bool) {
-        // Whoever has proven itself is told what is spoken now [2.2].
-        let spoken = if proven { Layer::Amqp } else { layer };
-        self.out.extend(Header(spoken).encode());
-        match layer {
-            Layer::Amqp => self.phase = Phase::Opening,
-            Layer::Sasl if proven => self.fail(Fault::connection("a second proof")),
-            Layer::Sasl => {
-                self.sasl(&SaslFrame::Mechanisms(Symbols::Ours(self.mechanisms)));
-                self.phase = Phase::Mechanism;
-            }
-        }
-    }
-
     fn frame<'b>(&mut self, frame: Frame<'b>) -> Result<Option<Event<'b>>, Fault> {
         match (self.phase, frame.kind) {
             (Phase::Mechanism | Phase::Challenge, FrameKind::Sasl) => {
@@ -360,131 +297,6 @@ impl<'a> Engine<'a> {
             }
             _ => Err(DecodeError::FrameKind.into()),
         }
-    }
-
-    fn proof<'b>(&mut self, frame: SaslFrame<'b>) -> Result<Event<'b>, Fault> {
-        let event = match (self.phase, frame) {
-            (
-                Phase::Mechanism,
-                SaslFrame::Init {
-                    mechanism,
-                    initial_response,
-                },
-            ) => Event::SaslInit {
-                mechanism,
-                response: initial_response,
-            },
-            (Phase::Challenge, SaslFrame::Response(response)) => Event::SaslResponse(response),
-            _ => return Err(Fault::connection("a SASL frame out of turn")),
-        };
-        self.phase = Phase::Judging;
-        Ok(event)
-    }
-
-    fn performative<'b>(
-        &mut self,
-        channel: u16,
-        performative: Performative<'b>,
-    ) -> Result<Option<Event<'b>>, Fault> {
-        match (self.phase, performative) {
-            (Phase::Opening, Performative::Open(open)) => self.opened(&open)?,
-            (Phase::Opening, _) => return Err(Fault::connection("a frame before open")),
-            (Phase::Closing, Performative::Close(_)) => self.phase = Phase::Over,
-            (Phase::Closing, _) => {}
-            (_, Performative::Open(_)) => return Err(Fault::connection("a second open")),
-            (_, Performative::Close(_)) => {
-                self.put(0, &Close::default());
-                self.phase = Phase::Over;
-                self.drop_sessions();
-            }
-            (_, Performative::Begin(begin)) => {
-                if channel > MAX_CHANNEL || session(&mut self.sessions, channel).is_some() {
-                    return Err(Fault::connection("a channel that is in use, or too high"));
-                }
-                let session = Session::begin(channel, &begin, &mut self.out)?;
-                // Devices have one.
-                self.sessions.reserve_exact(1);
-                self.sessions.push(session);
-            }
-            (_, Performative::End(_)) => {
-                let session = session(&mut self.sessions, channel).ok_or(NO_SESSION)?;
-                session.ended(&mut self.out);
-                self.sessions.retain(|session| session.channel != channel);
-                self.flush();
-            }
-            (_, performative) => return self.within(channel, performative),
-        }
-        Ok(None)
-    }
-
-    /// What belongs to a session.
-    fn within<'b>(
-        &mut self,
-        channel: u16,
-        performative: Performative<'b>,
-    ) -> Result<Option<Event<'b>>, Fault> {
-        let assembling: usize = self.sessions.iter().map(Session::assembling).sum();
-        let session = session(&mut self.sessions, channel).ok_or(NO_SESSION)?;
-        if session.is_ending() {
-            // It has been ended, and does not know yet.
-            return Ok(None);
-        }
-        let out = &mut self.out;
-        let event = match performative {
-            Performative::Attach(attach) => {
-                self.links = self.links.wrapping_add(1);
-                session.attach(&attach, self.links, out)
-            }
-            Performative::Flow(flow) => session.flow(&flow, out).map(|()| None),
-            Performative::Transfer(transfer, payload) => {
-                session.transfer(&transfer, payload, assembling, out)
-            }
-            Performative::Disposition(disposition) => {
-                session.disposition(&disposition, out);
-                Ok(None)
-            }
-            Performative::Detach(detach) => session.detached(&detach, out).map(|()| None),
-            _ => Err(Fault::connection("a frame that no session takes")),
-        };
-        let event = match event {
-            Err(fault) if fault.is_of_session() => {
-                session.end(Some(&fault.error()), out);
-                None
-            }
-            event => event?,
-        };
-        self.flush();
-        Ok(event)
-    }
-
-    fn opened(&mut self, open: &Open<'_>) -> Result<(), Fault> {
-        self.open();
-        let max_frame = open.max_frame_size.unwrap_or(u32::MAX).min(MAX_FRAME_BYTES) as usize;
-        if max_frame < MIN_MAX_FRAME_BYTES {
-            return Err(DecodeError::Value.into());
-        }
-        self.max_frame = max_frame;
-        // 0 says the same as nothing.
-        let idle = open.idle_time_out.filter(|&millis| millis > 0);
-        self.peer_idle = idle.map(|millis| Duration::from_millis(millis.into()));
-        if self.peer_idle.is_some_and(|idle| idle < SHORTEST_IDLE) {
-            return Err(Fault::IMPATIENT);
-        }
-        Ok(())
-    }
-
-    fn open(&mut self) {
-        // Half of what we wait, as the standard has it [2.4.5].
-        let idle = u32::try_from(self.idle.as_millis() / 2).unwrap_or(u32::MAX);
-        let open = Open {
-            container_id: self.container_id,
-            max_frame_size: Some(MAX_FRAME_BYTES),
-            channel_max: Some(MAX_CHANNEL),
-            idle_time_out: Some(idle),
-            ..Open::default()
-        };
-        self.put(0, &open);
-        self.phase = Phase::Open;
     }
 
     /// Sends what can be sent now, and lets the peer send as much as there is room for.
@@ -518,13 +330,7 @@ impl<'a> Engine<'a> {
     fn put<'b>(&mut self, channel: u16, performative: &impl Composite<'b>) {
         put(channel, performative, &mut self.out);
     }
-
-    fn sasl(&mut self, frame: &SaslFrame<'_>) {
-        encode_frame(FrameKind::Sasl, &mut self.out, |writer| frame.put(writer));
-    }
 }
-
-const NO_SESSION: Fault = Fault::connection("a frame for a session that has not begun");
 
 fn session(sessions: &mut [Session], channel: u16) -> Option<&mut Session> {
     sessions

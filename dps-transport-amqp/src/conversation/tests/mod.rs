@@ -24,7 +24,7 @@ use dps_transport::Stamp;
 use rustls_pki_types::CertificateDer;
 
 use super::*;
-use crate::codec::{Role, Writer};
+use crate::codec::{Role, Value, Writer};
 use crate::testing::*;
 
 const ADDRESS: &str = "0neS/registrations/Press-1";

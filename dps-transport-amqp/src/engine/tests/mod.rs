@@ -4,8 +4,9 @@ mod messages;
 mod opening;
 
 use super::link::MAX_MESSAGE_BYTES;
+use super::proof::MAX_CHALLENGE_BYTES;
 use super::*;
-use crate::codec::{Attach, Flow};
+use crate::codec::{Attach, Flow, SaslCode, Symbols};
 use crate::testing::*;
 
 const SECOND: Duration = Duration::from_secs(1);
