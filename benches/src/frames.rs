@@ -143,16 +143,27 @@ pub fn answer(body: &[u8]) -> Vec<u8> {
 }
 
 /// The bytes in the first `count` frames and headers of a protocol; `None` if they are not all there.
-pub fn length(bytes: &[u8], count: usize) -> Option<usize> {
+///
+/// Signs of life, which say nothing and come at any time, are passed over, also behind the last one.
+pub fn length(bytes: &[u8], mut count: usize) -> Option<usize> {
+    const ALIVE: u32 = 8;
     let mut all = 0;
-    for _ in 0..count {
-        let size = bytes.get(all..)?.first_chunk()?;
-        all += match size {
-            b"AMQP" => AMQP.len(),
-            size => u32::from_be_bytes(*size).try_into().ok()?,
+    loop {
+        let rest = bytes.get(all..)?;
+        all += match rest.first_chunk() {
+            Some(size) if u32::from_be_bytes(*size) == ALIVE && rest.len() >= 8 => 8,
+            _ if count == 0 => return Some(all),
+            Some(b"AMQP") => {
+                count -= 1;
+                AMQP.len()
+            }
+            Some(size) => {
+                count -= 1;
+                usize::try_from(u32::from_be_bytes(*size)).ok()?
+            }
+            None => return None,
         };
     }
-    (bytes.len() >= all).then_some(all)
 }
 
 /// What the first frame of `bytes` says, by its number: of frames as they are made here.
@@ -251,6 +262,10 @@ mod tests {
         assert_eq!(length(&bytes, 3), Some(bytes.len()));
         assert_eq!(length(&bytes[..bytes.len() - 1], 3), None);
         assert_eq!(length(&bytes, 4), None);
+        let alive = frame(0, &[]);
+        let bytes = [&alive, &open("a")[..], &alive].concat();
+        assert_eq!(length(&bytes, 1), Some(bytes.len()));
+        assert_eq!(length(&bytes, 2), None);
     }
 
     #[test]
