@@ -10,7 +10,7 @@ use std::rc::Rc;
 use dps_benches::client::{Load, Unit, Visits, body_length};
 use dps_benches::idle::{Held, hold};
 use dps_benches::measure::{Contestant, alternate};
-use dps_benches::server::{Spawned, ours, plain, tight};
+use dps_benches::server::{Spawned, fe2o3, ours, plain, tight};
 use dps_benches::visits::amqp::{
     registering_with_certificates, registering_with_tokens, waiting, waiting_in_websockets,
 };
@@ -31,6 +31,7 @@ fn main() {
         &[
             ("shuffler", plain::echo),
             ("plain", plain::ours),
+            ("fe2o3", fe2o3::serve),
             ("tight", tight::serve),
             ("ours", ours::serve),
         ],
@@ -50,17 +51,21 @@ fn main() {
 }
 
 async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
-    let devices = registering_with_tokens(distinct(bench, 400_000));
+    let devices = registering_with_tokens(distinct(bench, 400_000), false);
+    let hasty = registering_with_tokens(distinct(bench, 5_000), true);
     let amqp = ("protocol", "amqp");
     let scripted = bench.start("plain", &[amqp])?;
     // It is the one device that comes twice.
     let body = body_length(scripted.port(), &devices(0), WANTED).await?;
-    let shuffler = bench.start("shuffler", &[amqp, ("body", &body.to_string())])?;
+    let size = body.to_string();
+    let shuffler = bench.start("shuffler", &[amqp, ("body", &size)])?;
+    let fe2o3 = bench.start("fe2o3", &[("body", &size)])?;
     let service = bench.start("plain", &[amqp, ("api", "service")])?;
     let all = [
         contestant("shuffler of frames", &shuffler, &devices),
         contestant("ours, canned answers", &scripted, &devices),
         contestant("ours, the service", &service, &devices),
+        contestant("fe2o3-amqp 0.18.4", &fe2o3, &hasty),
     ];
     let figures = alternate(set, &all, bench.pace()).await?;
     title(
@@ -68,7 +73,8 @@ async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
         body,
         "AMQP on a bare TCP connection: SASL, open, begin, two links, register, assigned, close",
         "Fixed: a new connection each, no TLS; a token in SASL PLAIN, which only the service looks at; all\n\
-         on the same runtime; the client waits for each answer.",
+         on the same runtime; the client waits for each answer. fe2o3-amqp is its acceptor; it says\n\
+         its header of AMQP unasked, so that its clients wait once less.",
     );
     table::costs("registration", &figures);
     table::multiple(&figures[1], &figures[0], 1.75);

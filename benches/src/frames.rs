@@ -12,8 +12,12 @@ pub const ANSWERS: u8 = 0;
 /// The handle of the link on which a device asks.
 pub const REQUESTS: u8 = 1;
 
-/// The name of a link, as long as those of Node.js.
-const NAME: &str = "4ba1c8a5-9bb1-4e1e-bd8e-5c0f0a2e3c11";
+/// Names of the two links, as long as those of Node.js. They differ, because fe2o3-amqp refuses a name
+/// that is used in the other direction.
+const NAMES: [&str; 2] = [
+    "4ba1c8a5-9bb1-4e1e-bd8e-5c0f0a2e3c1a",
+    "4ba1c8a5-9bb1-4e1e-bd8e-5c0f0a2e3c1b",
+];
 
 const NULL: &[u8] = &[0x40];
 const TRUE: &[u8] = &[0x41];
@@ -72,7 +76,7 @@ pub fn attach(handle: u8, address: &str, answer: bool) -> Vec<u8> {
     let count = if receiver { NULL.to_vec() } else { uint(0) };
     let version = map(&[&symbol("com.microsoft:api-version"), &string("2021-06-01")]);
     let fields: [&[u8]; 14] = [
-        &string(NAME),
+        &string(NAMES[usize::from(handle)]),
         &uint(handle.into()),
         if receiver { TRUE } else { FALSE },
         NULL,
@@ -143,16 +147,27 @@ pub fn answer(body: &[u8]) -> Vec<u8> {
 }
 
 /// The bytes in the first `count` frames and headers of a protocol; `None` if they are not all there.
-pub fn length(bytes: &[u8], count: usize) -> Option<usize> {
+///
+/// Signs of life, which say nothing and come at any time, are passed over, also behind the last one.
+pub fn length(bytes: &[u8], mut count: usize) -> Option<usize> {
+    const ALIVE: u32 = 8;
     let mut all = 0;
-    for _ in 0..count {
-        let size = bytes.get(all..)?.first_chunk()?;
-        all += match size {
-            b"AMQP" => AMQP.len(),
-            size => u32::from_be_bytes(*size).try_into().ok()?,
+    loop {
+        let rest = bytes.get(all..)?;
+        all += match rest.first_chunk() {
+            Some(size) if u32::from_be_bytes(*size) == ALIVE && rest.len() >= 8 => 8,
+            _ if count == 0 => return Some(all),
+            Some(b"AMQP") => {
+                count -= 1;
+                AMQP.len()
+            }
+            Some(size) => {
+                count -= 1;
+                usize::try_from(u32::from_be_bytes(*size)).ok()?
+            }
+            None => return None,
         };
     }
-    (bytes.len() >= all).then_some(all)
 }
 
 /// What the first frame of `bytes` says, by its number: of frames as they are made here.
@@ -164,11 +179,11 @@ pub fn what(bytes: &[u8]) -> Option<u8> {
 pub fn is_for_requests(bytes: &[u8]) -> bool {
     // After the header, the number, the size of the list, and the name.
     let wide = usize::from(bytes.get(11) == Some(&0xd0)) * 6;
-    bytes.get(14 + wide + 2 + NAME.len()) != Some(&0x43)
+    bytes.get(14 + wide + 2 + NAMES[0].len()) != Some(&0x43)
 }
 
 fn correlated(more: &[&[u8]]) -> Vec<u8> {
-    let id = string(NAME);
+    let id = string(NAMES[0]);
     let fields = [&[NULL, NULL, NULL, NULL, NULL, &id], more].concat();
     described(0x73, &list(&fields))
 }
@@ -251,6 +266,10 @@ mod tests {
         assert_eq!(length(&bytes, 3), Some(bytes.len()));
         assert_eq!(length(&bytes[..bytes.len() - 1], 3), None);
         assert_eq!(length(&bytes, 4), None);
+        let alive = frame(0, &[]);
+        let bytes = [&alive, &open("a")[..], &alive].concat();
+        assert_eq!(length(&bytes, 1), Some(bytes.len()));
+        assert_eq!(length(&bytes, 2), None);
     }
 
     #[test]

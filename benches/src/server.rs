@@ -1,6 +1,7 @@
 //! The servers: how one is started as a process of its own, and what those to compare with share.
 
 mod constant;
+pub mod fe2o3;
 pub mod hyper;
 mod mosquitto;
 mod nginx;
