@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_core::api::{DeviceApi, Transport};
 use dps_core::time::Clock;
-use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Stamps as _, Tasks, Terms, Timeouts};
+use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Tasks, Terms, Timeouts};
 
 use crate::conversation::Session;
 
@@ -22,33 +22,23 @@ pub struct Amqp {
 #[derive(Clone, Debug)]
 struct Parts {
     terms: Terms,
-    timeouts: Timeouts,
     transport: Transport,
-    stamps: Arc<ClockStamps>,
     /// What we call ourselves.
     container_id: Arc<str>,
 }
 
 impl Amqp {
-    /// How long a register waits for its hub unless said otherwise. Our choice: most hubs answer
-    /// within it, and nobody notices it.
-    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+    /// How long a register waits for its hub unless said otherwise.
+    pub const DEFAULT_GRACE: Duration = Terms::DEFAULT_GRACE;
 
     /// Serves `api`.
     #[must_use]
     pub fn new(api: Arc<dyn DeviceApi>) -> Self {
-        let timeouts = Timeouts::default();
-        let stamps = ClockStamps::default();
-        let container_id = format!("dps-{}", stamps.stamp().id).into();
+        let terms = Terms::new(api);
+        let container_id = format!("dps-{}", terms.stamps.stamp().id).into();
         let parts = Parts {
-            terms: Terms {
-                api,
-                grace: Self::DEFAULT_GRACE,
-                patience: timeouts.request,
-            },
-            timeouts,
+            terms,
             transport: Transport::Amqp,
-            stamps: Arc::new(stamps),
             container_id,
         };
         Self {
@@ -74,16 +64,14 @@ impl Amqp {
     ///   time that they are alive.
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        let parts = Arc::make_mut(&mut self.parts);
-        parts.timeouts = timeouts;
-        parts.terms.patience = timeouts.request;
+        Arc::make_mut(&mut self.parts).terms.timeouts = timeouts;
         self
     }
 
     /// What tells the time written into error bodies. Default the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::make_mut(&mut self.parts).stamps = Arc::new(ClockStamps::new(clock));
+        Arc::make_mut(&mut self.parts).terms.stamps = Arc::new(ClockStamps::new(clock));
         self
     }
 
@@ -98,11 +86,14 @@ impl Amqp {
 #[async_trait]
 impl Protocol for Amqp {
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
-        let parts = &*self.parts;
-        let container_id = &parts.container_id;
-        let (transport, timeouts) = (parts.transport, parts.timeouts);
-        let mut session = Session::new(peer, transport, timeouts, container_id, &*parts.stamps);
-        parts.terms.hold(&mut session, io, &tasks).await;
+        let Parts {
+            terms,
+            transport,
+            container_id,
+        } = &*self.parts;
+        let (timeouts, stamps) = (terms.timeouts, &*terms.stamps);
+        let mut session = Session::new(peer, *transport, timeouts, container_id, stamps);
+        terms.hold(&mut session, io, &tasks).await;
         tracing::debug!(end = %session.end(), "an AMQP connection is over");
     }
 }

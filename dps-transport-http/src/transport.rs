@@ -15,7 +15,7 @@ use dps_core::api::{
 use dps_core::error::{Reason, ServiceError};
 use dps_core::time::Clock;
 use dps_transport::device_json::DeviceRegistration;
-use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Stamps as _, Tasks, settle};
+use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Stamps as _, Tasks, Terms, settle};
 use http::header::CONTENT_TYPE;
 use http::request::Parts as Head;
 use http::{HeaderMap, Request, Response};
@@ -49,9 +49,8 @@ struct Parts {
 }
 
 impl Http {
-    /// How long a register waits for its hub unless said otherwise. Our choice: most hubs answer
-    /// within it, and nobody notices it.
-    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+    /// How long a register waits for its hub unless said otherwise.
+    pub const DEFAULT_GRACE: Duration = Terms::DEFAULT_GRACE;
 
     /// Serves `api`.
     #[must_use]

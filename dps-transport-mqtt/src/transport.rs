@@ -22,29 +22,19 @@ pub struct Mqtt {
 #[derive(Clone, Debug)]
 struct Parts {
     terms: Terms,
-    timeouts: Timeouts,
     transport: Transport,
-    stamps: Arc<ClockStamps>,
 }
 
 impl Mqtt {
-    /// How long a register waits for its hub unless said otherwise. Our choice: most hubs answer
-    /// within it, and nobody notices it.
-    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+    /// How long a register waits for its hub unless said otherwise.
+    pub const DEFAULT_GRACE: Duration = Terms::DEFAULT_GRACE;
 
     /// Serves `api`.
     #[must_use]
     pub fn new(api: Arc<dyn DeviceApi>) -> Self {
-        let timeouts = Timeouts::default();
         let parts = Parts {
-            terms: Terms {
-                api,
-                grace: Self::DEFAULT_GRACE,
-                patience: timeouts.request,
-            },
-            timeouts,
+            terms: Terms::new(api),
             transport: Transport::Mqtt,
-            stamps: Arc::default(),
         };
         Self {
             parts: Arc::new(parts),
@@ -70,16 +60,14 @@ impl Mqtt {
     ///   `ProvisioningTransportHandlerMqtt.cs`).
     #[must_use]
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        let parts = Arc::make_mut(&mut self.parts);
-        parts.timeouts = timeouts;
-        parts.terms.patience = timeouts.request;
+        Arc::make_mut(&mut self.parts).terms.timeouts = timeouts;
         self
     }
 
     /// What tells the time written into error bodies. Default the system's clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::make_mut(&mut self.parts).stamps = Arc::new(ClockStamps::new(clock));
+        Arc::make_mut(&mut self.parts).terms.stamps = Arc::new(ClockStamps::new(clock));
         self
     }
 
@@ -94,9 +82,9 @@ impl Mqtt {
 #[async_trait]
 impl Protocol for Mqtt {
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
-        let parts = &*self.parts;
-        let mut session = Session::new(peer, parts.transport, parts.timeouts, &*parts.stamps);
-        parts.terms.hold(&mut session, io, &tasks).await;
+        let Parts { terms, transport } = &*self.parts;
+        let mut session = Session::new(peer, *transport, terms.timeouts, &*terms.stamps);
+        terms.hold(&mut session, io, &tasks).await;
         if let Some(end) = session.end() {
             tracing::debug!(%end, "an MQTT connection is over");
         }

@@ -13,8 +13,8 @@ use dps_core::error::{Reason, ServiceError};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Conversation, Question, Verdict};
-use crate::{ByteStream, Tasks, settle};
+use super::{ClockStamps, Conversation, Question, Stamps, Verdict};
+use crate::{ByteStream, Tasks, Timeouts, settle};
 
 /// How long a peer may take to accept the end of a connection.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -33,11 +33,28 @@ pub struct Terms {
     pub api: Arc<dyn DeviceApi>,
     /// How long an answer waits for what is still being done; see [`settle`].
     pub grace: Duration,
-    /// How long a device may take to accept what it is sent.
-    pub patience: Duration,
+    /// How long a device is waited for; within [`Timeouts::request`] it accepts what it is sent.
+    pub timeouts: Timeouts,
+    /// What is written into errors.
+    pub stamps: Arc<dyn Stamps>,
 }
 
 impl Terms {
+    /// How long an answer waits unless said otherwise, over whatever transport. Our choice: most hubs
+    /// answer within it, and nobody notices it.
+    pub const DEFAULT_GRACE: Duration = Duration::from_millis(250);
+
+    /// The usual terms.
+    #[must_use]
+    pub fn new(api: Arc<dyn DeviceApi>) -> Self {
+        Self {
+            api,
+            grace: Self::DEFAULT_GRACE,
+            timeouts: Timeouts::default(),
+            stamps: Arc::new(ClockStamps::default()),
+        }
+    }
+
     /// Holds one conversation to its end, over `io`.
     ///
     /// An answer takes 10 s at the most; then it is 503.
@@ -150,7 +167,7 @@ impl<'a, C: Conversation> Connection<'a, C> {
                 if last { Ok(()) } else { self.io.flush().await }
             };
             // A device that does not read its answers is gone, or worse.
-            timeout(self.terms.patience, written)
+            timeout(self.terms.timeouts.request, written)
                 .await
                 .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
             if last {
