@@ -7,9 +7,9 @@
 use std::io;
 use std::rc::Rc;
 
-use dps_benches::client::{Load, Unit, Visits, body_length};
+use dps_benches::client::{Unit, Visits, body_length};
 use dps_benches::idle::{Held, hold};
-use dps_benches::measure::{Contestant, alternate};
+use dps_benches::measure::{Contestant, WANTED, alternate};
 use dps_benches::server::{Spawned, fe2o3, ours, plain, tight};
 use dps_benches::visits::amqp::{
     registering_with_certificates, registering_with_tokens, waiting, waiting_in_websockets,
@@ -17,10 +17,6 @@ use dps_benches::visits::amqp::{
 use dps_benches::{Bench, bench_main, table};
 use tokio::task::LocalSet;
 
-/// Connections under way at once.
-const TASKS: usize = 32;
-/// What every answer says, our own and the constant ones.
-const WANTED: &[u8] = br#""status":"assigned""#;
 /// At most so many bytes for each idle connection.
 const MOST: f64 = 17_000.0;
 /// At most so many of them for anything but TLS.
@@ -51,8 +47,8 @@ fn main() {
 }
 
 async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
-    let devices = registering_with_tokens(distinct(bench, 400_000), false);
-    let hasty = registering_with_tokens(distinct(bench, 5_000), true);
+    let devices = registering_with_tokens(bench.distinct(400_000), false);
+    let hasty = registering_with_tokens(bench.distinct(5_000), true);
     let amqp = ("protocol", "amqp");
     let scripted = bench.start("plain", &[amqp])?;
     // It is the one device that comes twice.
@@ -62,13 +58,18 @@ async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
     let fe2o3 = bench.start("fe2o3", &[("body", &size)])?;
     let service = bench.start("plain", &[amqp, ("api", "service")])?;
     let all = [
-        contestant("shuffler of frames", &shuffler, &devices),
-        contestant("ours, canned answers", &scripted, &devices),
-        contestant("ours, the service", &service, &devices),
-        contestant("fe2o3-amqp 0.18.4", &fe2o3, &hasty),
+        Contestant::registering("shuffler of frames", &shuffler, &devices, Unit::Connection),
+        Contestant::registering(
+            "ours, canned answers",
+            &scripted,
+            &devices,
+            Unit::Connection,
+        ),
+        Contestant::registering("ours, the service", &service, &devices, Unit::Connection),
+        Contestant::registering("fe2o3-amqp 0.18.4", &fe2o3, &hasty, Unit::Connection),
     ];
     let figures = alternate(set, &all, bench.pace()).await?;
-    title(
+    table::registrations(
         bench,
         body,
         "AMQP on a bare TCP connection: SASL, open, begin, two links, register, assigned, close",
@@ -82,18 +83,23 @@ async fn without_tls(bench: &Bench, set: &LocalSet) -> io::Result<()> {
 }
 
 async fn with_certificate(bench: &Bench, set: &LocalSet) -> io::Result<()> {
-    let devices = registering_with_certificates(bench, distinct(bench, 60_000));
+    let devices = registering_with_certificates(bench, bench.distinct(60_000));
     let amqp = ("protocol", "amqp");
     let ours = bench.start("ours", &[amqp])?;
     let body = body_length(ours.port(), &devices(0), WANTED).await?;
     let size = body.to_string();
     let tight = bench.start("tight", &[amqp, ("mutual", "true"), ("body", &size)])?;
     let all = [
-        contestant("tight rustls, constant frames", &tight, &devices),
-        contestant("ours", &ours, &devices),
+        Contestant::registering(
+            "tight rustls, constant frames",
+            &tight,
+            &devices,
+            Unit::Connection,
+        ),
+        Contestant::registering("ours", &ours, &devices, Unit::Connection),
     ];
     let figures = alternate(set, &all, bench.pace()).await?;
-    title(
+    table::registrations(
         bench,
         body,
         "AMQP on a new TLS 1.3 connection with a client certificate, X.509 group, register, assigned",
@@ -130,33 +136,4 @@ async fn idle(bench: &Bench, set: &LocalSet) -> io::Result<()> {
     table::bytes(&all[1], MOST);
     table::bytes_beyond(&all[1], &all[0], MOST_BEYOND);
     Ok(())
-}
-
-/// So many devices that none comes twice in a full run, so that each registration is a first one.
-fn distinct(bench: &Bench, full: u64) -> u64 {
-    if bench.quick() { full / 100 } else { full }
-}
-
-fn title(bench: &Bench, body: usize, text: &str, fixed: &str) {
-    let pinning = bench.pinning();
-    table::title(
-        text,
-        &format!("{fixed}\nBody of {body} bytes; {TASKS} at once; {pinning}."),
-    );
-}
-
-fn contestant(label: &str, server: &Rc<Spawned>, visits: &Visits) -> Contestant {
-    let (server, visits) = (Rc::clone(server), Rc::clone(visits));
-    let load = Load {
-        port: server.port(),
-        tasks: TASKS,
-        unit: Unit::Connection,
-        visits,
-        wanted: WANTED,
-    };
-    Contestant {
-        label: label.to_owned(),
-        server,
-        load,
-    }
 }

@@ -9,9 +9,9 @@
 use std::io;
 use std::rc::Rc;
 
-use dps_benches::client::{Load, Unit, Visits, body_length};
+use dps_benches::client::{Unit, Visits, body_length};
 use dps_benches::idle::{Held, hold};
-use dps_benches::measure::{Contestant, alternate};
+use dps_benches::measure::{Contestant, WANTED, alternate};
 use dps_benches::server::{Mosquitto, Spawned, ours, plain, tight};
 use dps_benches::visits::mqtt::{
     of_a_broker, registering_with_certificates, registering_with_tokens, waiting,
@@ -20,10 +20,6 @@ use dps_benches::visits::mqtt::{
 use dps_benches::{Bench, bench_main, table};
 use tokio::task::LocalSet;
 
-/// Connections under way at once.
-const TASKS: usize = 32;
-/// What every answer says, our own and the constant ones.
-const WANTED: &[u8] = br#""status":"assigned""#;
 /// Clients of the broker; unlike devices, they may come again.
 const CLIENTS: u64 = 5_000;
 /// At most so many bytes for each idle connection.
@@ -60,7 +56,7 @@ async fn without_tls(
     set: &LocalSet,
     mosquitto: Option<&Mosquitto>,
 ) -> io::Result<()> {
-    let devices = registering_with_tokens(distinct(bench, 400_000));
+    let devices = registering_with_tokens(bench.distinct(400_000));
     let scripted = bench.start("plain", &[])?;
     // It is the one device that comes twice.
     let body = body_length(scripted.port(), &devices(0), WANTED).await?;
@@ -68,18 +64,33 @@ async fn without_tls(
     let echo = bench.start("echo", &[("protocol", "mqtt"), ("body", &size)])?;
     let service = bench.start("plain", &[("api", "service")])?;
     let mut all = vec![
-        contestant("echo of the same packets", &echo, &devices),
-        contestant("ours, canned answers", &scripted, &devices),
-        contestant("ours, the service", &service, &devices),
+        Contestant::registering(
+            "echo of the same packets",
+            &echo,
+            &devices,
+            Unit::Connection,
+        ),
+        Contestant::registering(
+            "ours, canned answers",
+            &scripted,
+            &devices,
+            Unit::Connection,
+        ),
+        Contestant::registering("ours, the service", &service, &devices, Unit::Connection),
     ];
     if let Some(mosquitto) = mosquitto {
         let server = Rc::new(mosquitto.start(bench, false)?);
-        let clients = of_a_broker(bench, distinct(bench, CLIENTS), false, body);
+        let clients = of_a_broker(bench, bench.distinct(CLIENTS), false, body);
         let label = format!("mosquitto {}", mosquitto.version());
-        all.push(contestant(&label, &server, &clients));
+        all.push(Contestant::registering(
+            &label,
+            &server,
+            &clients,
+            Unit::Connection,
+        ));
     }
     let figures = alternate(set, &all, bench.pace()).await?;
-    title(
+    table::registrations(
         bench,
         body,
         "MQTT on a bare TCP connection: connect, subscribe, register, assigned, disconnect",
@@ -96,24 +107,34 @@ async fn with_certificate(
     set: &LocalSet,
     mosquitto: Option<&Mosquitto>,
 ) -> io::Result<()> {
-    let devices = registering_with_certificates(bench, distinct(bench, 60_000));
+    let devices = registering_with_certificates(bench, bench.distinct(60_000));
     let ours = bench.start("ours", &[("protocol", "mqtt")])?;
     let body = body_length(ours.port(), &devices(0), WANTED).await?;
     let size = body.to_string();
     let options = [("protocol", "mqtt"), ("mutual", "true"), ("body", &size)];
     let tight = bench.start("tight", &options)?;
     let mut all = vec![
-        contestant("tight rustls, constant packets", &tight, &devices),
-        contestant("ours", &ours, &devices),
+        Contestant::registering(
+            "tight rustls, constant packets",
+            &tight,
+            &devices,
+            Unit::Connection,
+        ),
+        Contestant::registering("ours", &ours, &devices, Unit::Connection),
     ];
     if let Some(mosquitto) = mosquitto {
         let server = Rc::new(mosquitto.start(bench, true)?);
-        let clients = of_a_broker(bench, distinct(bench, CLIENTS), true, body);
+        let clients = of_a_broker(bench, bench.distinct(CLIENTS), true, body);
         let label = format!("mosquitto {}", mosquitto.version());
-        all.push(contestant(&label, &server, &clients));
+        all.push(Contestant::registering(
+            &label,
+            &server,
+            &clients,
+            Unit::Connection,
+        ));
     }
     let figures = alternate(set, &all, bench.pace()).await?;
-    title(
+    table::registrations(
         bench,
         body,
         "MQTT on a new TLS 1.3 connection with a client certificate, X.509 group, register, assigned",
@@ -169,33 +190,4 @@ async fn idle(bench: &Bench, set: &LocalSet, mosquitto: Option<&Mosquitto>) -> i
     let ours = &found[found.len() - 3];
     table::bytes(ours, MOST);
     Ok(())
-}
-
-/// So many devices that none comes twice in a full run, so that each registration is a first one.
-fn distinct(bench: &Bench, full: u64) -> u64 {
-    if bench.quick() { full / 100 } else { full }
-}
-
-fn title(bench: &Bench, body: usize, text: &str, fixed: &str) {
-    let pinning = bench.pinning();
-    table::title(
-        text,
-        &format!("{fixed}\nBody of {body} bytes; {TASKS} at once; {pinning}."),
-    );
-}
-
-fn contestant(label: &str, server: &Rc<Spawned>, visits: &Visits) -> Contestant {
-    let (server, visits) = (Rc::clone(server), Rc::clone(visits));
-    let load = Load {
-        port: server.port(),
-        tasks: TASKS,
-        unit: Unit::Connection,
-        visits,
-        wanted: WANTED,
-    };
-    Contestant {
-        label: label.to_owned(),
-        server,
-        load,
-    }
 }

@@ -8,17 +8,12 @@
 use std::io;
 use std::rc::Rc;
 
-use dps_benches::client::{Load, Unit, Visits, body_length};
-use dps_benches::measure::{Contestant, Figures, alternate};
+use dps_benches::client::{Unit, Visits, body_length};
+use dps_benches::measure::{Contestant, Figures, TASKS, WANTED, alternate};
 use dps_benches::server::{Nginx, NginxTls, Spawned, hyper, ours, tight};
 use dps_benches::visits::{scattered, with_certificates, with_tokens};
 use dps_benches::{Bench, bench_main, table};
 use tokio::task::LocalSet;
-
-/// Connections, or units of work, under way at once.
-const TASKS: usize = 32;
-/// What every answer says, our own and the constant ones.
-const WANTED: &[u8] = br#""status":"assigned""#;
 
 fn main() {
     bench_main(
@@ -49,8 +44,8 @@ fn main() {
 }
 
 async fn with_certificate(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) -> io::Result<()> {
-    let devices = with_certificates(bench, distinct(bench, 60_000), false, true);
-    let post_quantum = with_certificates(bench, distinct(bench, 40_000), true, true);
+    let devices = with_certificates(bench, bench.distinct(60_000), false, true);
+    let post_quantum = with_certificates(bench, bench.distinct(40_000), true, true);
     let ours = bench.start("ours", &[])?;
     let body = Body::of(&ours, &devices).await?;
     let options = [("mutual", "true"), body.option()];
@@ -100,7 +95,7 @@ async fn without_certificate(
     set: &LocalSet,
     nginx: Option<&Nginx>,
 ) -> io::Result<()> {
-    let devices = with_tokens(0..distinct(bench, 120_000), true);
+    let devices = with_tokens(0..bench.distinct(120_000), true);
     let ours = bench.start("ours", &[])?;
     let body = Body::of(&ours, &devices).await?;
     let mut all = vec![
@@ -130,7 +125,7 @@ async fn without_certificate(
 }
 
 async fn kept_open(bench: &Bench, set: &LocalSet, nginx: Option<&Nginx>) -> io::Result<()> {
-    let devices = with_tokens(0..distinct(bench, 600_000), false);
+    let devices = with_tokens(0..bench.distinct(600_000), false);
     let ours = bench.start("ours", &[])?;
     let body = Body::of(&ours, &devices).await?;
     let mut all = vec![
@@ -187,11 +182,6 @@ async fn by_enrollments(bench: &Bench, set: &LocalSet) -> io::Result<()> {
     table::costs("connection", &figures);
     table::multiple(&figures[1], &figures[0], 1.2);
     Ok(())
-}
-
-/// So many devices that none comes twice in a full run, so that each registration is a first one.
-fn distinct(bench: &Bench, full: u64) -> u64 {
-    if bench.quick() { full / 100 } else { full }
 }
 
 /// The body of our answer; the others answer as much.
@@ -253,25 +243,9 @@ fn title(bench: &Bench, body: &Body, text: &str) {
 }
 
 fn connection(label: &str, server: &Rc<Spawned>, visits: &Visits) -> Contestant {
-    contestant(label, server, visits, Unit::Connection)
+    Contestant::registering(label, server, visits, Unit::Connection)
 }
 
 fn request(label: &str, server: &Rc<Spawned>, visits: &Visits) -> Contestant {
-    contestant(label, server, visits, Unit::Request)
-}
-
-fn contestant(label: &str, server: &Rc<Spawned>, visits: &Visits, unit: Unit) -> Contestant {
-    let (server, visits) = (Rc::clone(server), Rc::clone(visits));
-    let load = Load {
-        port: server.port(),
-        tasks: TASKS,
-        unit,
-        visits,
-        wanted: WANTED,
-    };
-    Contestant {
-        label: label.to_owned(),
-        server,
-        load,
-    }
+    Contestant::registering(label, server, visits, Unit::Request)
 }

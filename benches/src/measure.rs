@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 
-use crate::client::{self, Load};
+use crate::client::{self, Load, Unit, Visits};
 use crate::process::{cpu_time, waited_for_cpu};
 use crate::server::Spawned;
 
@@ -53,6 +53,31 @@ pub struct Contestant {
     pub server: Rc<Spawned>,
     /// The load on it.
     pub load: Load,
+}
+
+/// Registrations under way at once.
+pub const TASKS: usize = 32;
+
+/// What every answer to a registration says, our own and the constant ones.
+pub const WANTED: &[u8] = br#""status":"assigned""#;
+
+impl Contestant {
+    /// A server with which devices register.
+    pub fn registering(label: &str, server: &Rc<Spawned>, visits: &Visits, unit: Unit) -> Self {
+        let (server, visits) = (Rc::clone(server), Rc::clone(visits));
+        let load = Load {
+            port: server.port(),
+            tasks: TASKS,
+            unit,
+            visits,
+            wanted: WANTED,
+        };
+        Self {
+            label: label.to_owned(),
+            server,
+            load,
+        }
+    }
 }
 
 /// What one window showed.

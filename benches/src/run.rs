@@ -145,6 +145,11 @@ fn usable_cpus() -> Vec<u32> {
 }
 
 impl Bench {
+    /// So many devices that none comes twice in a full run, so that each registration is a first one.
+    pub fn distinct(&self, full: u64) -> u64 {
+        if self.quick { full / 100 } else { full }
+    }
+
     /// Whether to run once and briefly.
     pub fn quick(&self) -> bool {
         self.quick

@@ -1,7 +1,19 @@
 //! Tables for people.
 
+use crate::Bench;
 use crate::idle::Memory;
-use crate::measure::{Figures, Spread, Window};
+use crate::measure::{Figures, Spread, TASKS, Window};
+
+/// Prints what is measured, when devices register over connections of their own, and what is fixed.
+///
+/// * `body`: of every answer, in bytes.
+pub fn registrations(bench: &Bench, body: usize, text: &str, fixed: &str) {
+    let pinning = bench.pinning();
+    title(
+        text,
+        &format!("{fixed}\nBody of {body} bytes; {TASKS} at once; {pinning}."),
+    );
+}
 
 /// Prints a title, and below it what was held fixed.
 pub fn title(text: &str, fixed: &str) {
