@@ -159,6 +159,7 @@ mod snapshot;
 pub mod store;
 pub mod tenant;
 pub mod time;
+pub mod tpm;
 pub mod trace;
 pub mod twin;
 

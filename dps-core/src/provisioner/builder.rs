@@ -87,27 +87,12 @@ impl ProvisionerBuilder {
                 events: self.events,
                 crypto: self
                     .crypto
-                    .or_else(default_crypto)
+                    .or_else(Crypto::built_in)
                     .ok_or(ConfigError::NoCrypto)?,
                 snapshots: RwLock::default(),
             }),
         })
     }
-}
-
-#[cfg(feature = "aws-lc")]
-const fn default_crypto() -> Option<Crypto> {
-    Some(crate::crypto::AWS_LC)
-}
-
-#[cfg(all(feature = "ring", not(feature = "aws-lc")))]
-const fn default_crypto() -> Option<Crypto> {
-    Some(crate::crypto::RING)
-}
-
-#[cfg(not(any(feature = "aws-lc", feature = "ring")))]
-const fn default_crypto() -> Option<Crypto> {
-    None
 }
 
 impl Provisioner {
