@@ -18,6 +18,7 @@ use crate::id::{ApiVersion, DeviceId, IdScope, OperationId, RegistrationId};
 use crate::instance::{Instance, LinkedHub};
 use crate::registration::{Extras, Linking, Operation, Phase, Registration, Substatus, TwinSource};
 use crate::time::Timestamp;
+use crate::tpm;
 use crate::trace::{Step, Trace};
 use crate::twin::Twin;
 
@@ -33,6 +34,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) auth: &'a DeviceAuth,
     pub(crate) asked: [u8; 32],
     pub(crate) token: Option<[u8; 32]>,
+    pub(crate) storage_root_key: Option<&'a tpm::PublicKey>,
     pub(crate) version: &'a ApiVersion,
     pub(crate) payload: Option<&'a Value>,
     pub(crate) origin: Origin,
@@ -140,6 +142,7 @@ fn begin(ask: &Ask<'_>, phase: Phase) -> Operation {
         resume_at: ask.now,
         attempts: 0,
         token: ask.token,
+        storage_root_key: ask.storage_root_key.cloned(),
         asked: ask.asked,
         version: ask.version.clone(),
         extras: Extras::default(),

@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::crypto::{Crypto, CryptoError};
 use crate::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
-use crate::id::{GroupId, IdScope, RegistrationId};
+use crate::id::{GroupId, IdScope, RegistrationId, SecretBytes};
 use crate::instance::{Instance, MAX_HUBS};
 use crate::record::{
     DeviceKeys, Leaving, configuration, decode_enrollment, decode_registration, encode_certificate,
-    encode_enrollment, encode_instance, encode_leaving, epoch_key, instance_key,
+    encode_enrollment, encode_instance, encode_leaving, encode_nonce_key, epoch_key, instance_key,
+    nonce_key_key,
 };
 use crate::registration::{Phase, Registration};
 use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
@@ -25,6 +27,7 @@ use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versione
 pub struct Admin {
     store: Arc<dyn Store>,
     scope: IdScope,
+    crypto: Option<Crypto>,
 }
 
 /// Why a change was not made.
@@ -34,6 +37,9 @@ pub enum AdminError {
     /// It makes no sense.
     #[error("{0}")]
     Invalid(&'static str),
+    /// A primitive failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,7 +49,19 @@ impl Admin {
     /// Works on the records of `scope` in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, scope: IdScope) -> Self {
-        Self { store, scope }
+        Self {
+            store,
+            scope,
+            crypto: Crypto::built_in(),
+        }
+    }
+
+    /// Uses these primitives. Default: [`Crypto::built_in`]; with none, no device can be attested by its
+    /// TPM.
+    #[must_use]
+    pub fn with_crypto(mut self, crypto: Crypto) -> Self {
+        self.crypto = Some(crypto);
+        self
     }
 
     /// Makes or replaces the instance, with its certificates: those that are not in it any more go.
@@ -85,14 +103,41 @@ impl Admin {
                 change,
             });
         }
-        self.configure(writes).await
+        let mut with_secret = writes.clone();
+        with_secret.extend(self.new_nonce_key().await?);
+        match self.configure(with_secret).await {
+            // Somebody else has made it meanwhile.
+            Err(AdminError::Store(StoreError::Conflict { .. })) => self.configure(writes).await,
+            done => done,
+        }
+    }
+
+    /// The secret that challenges are made from, unless the instance has one. It is never changed: what
+    /// was made from it could not be answered any more.
+    async fn new_nonce_key(&self) -> Result<Option<Write>, AdminError> {
+        let Some(crypto) = &self.crypto else {
+            return Ok(None);
+        };
+        let Key { table, id, .. } = nonce_key_key(&self.scope);
+        if self.read(nonce_key_key(&self.scope)).await?.is_some() {
+            return Ok(None);
+        }
+        let key = SecretBytes::from(crypto.random::<32>()?);
+        let change = Change::Put(encode_nonce_key(&key)?);
+        Ok(Some(Write {
+            table,
+            id,
+            expect: Expect::Absent,
+            change,
+        }))
     }
 
     /// Makes or replaces an individual enrollment. It goes before any group, from the device's next
     /// request.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a group, or for an attestation that only groups can have.
+    /// [`AdminError::Invalid`] for a group, for an attestation that only groups can have, or by TPM if
+    /// [`Crypto::parents`] is missing.
     pub async fn put_enrollment(&self, entry: &Enrollment) -> Result<(), AdminError> {
         let Subject::Individual { registration, .. } = &entry.subject else {
             return Err(AdminError::Invalid(
@@ -100,6 +145,13 @@ impl Admin {
             ));
         };
         check_attestation(entry)?;
+        if matches!(entry.attestation, Attestation::Tpm { .. })
+            && self.crypto.is_none_or(|crypto| crypto.parents.is_none())
+        {
+            return Err(AdminError::Invalid(
+                "the cryptographic provider cannot encrypt for a TPM: build dps-core with `aws-lc`",
+            ));
+        }
         let keys = DeviceKeys::new(&self.scope, registration);
         let change = Change::Put(encode_enrollment(entry)?);
         let write = keys.write(Table::Enrollment, Expect::Any, change);
@@ -136,8 +188,9 @@ impl Admin {
     /// [`AdminError::Store`].
     pub async fn delete_enrollment(&self, id: &RegistrationId) -> Result<(), AdminError> {
         let keys = DeviceKeys::new(&self.scope, id);
-        let write = keys.write(Table::Enrollment, Expect::Any, Change::Delete);
-        self.store.commit(&keys.shard, &[write]).await?;
+        let delete = |table| keys.write(table, Expect::Any, Change::Delete);
+        let writes = [Table::Enrollment, Table::Challenge].map(delete);
+        self.store.commit(&keys.shard, &writes).await?;
         Ok(())
     }
 
@@ -310,6 +363,9 @@ fn check_attestation(entry: &Enrollment) -> Result<(), AdminError> {
         )),
         (Attestation::X509(X509Attestation::CaReferences(_)), false) => Err(AdminError::Invalid(
             "an individual enrollment cannot refer to certificates of the instance",
+        )),
+        (Attestation::Tpm { .. }, true) => Err(AdminError::Invalid(
+            "a TPM is enrolled by itself: a group is attested by certificates or symmetric keys",
         )),
         _ => Ok(()),
     }

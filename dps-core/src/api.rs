@@ -60,6 +60,14 @@ pub enum Transport {
     AmqpWs,
 }
 
+impl Transport {
+    /// Whether credentials come with each request, instead of once for a connection.
+    #[must_use]
+    pub const fn proves_each_request(self) -> bool {
+        matches!(self, Self::Http)
+    }
+}
+
 /// What a proven device asks.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -103,9 +111,7 @@ pub enum DeviceResponse {
 pub enum Authentication {
     /// It is who it says.
     Accepted(Session),
-    /// It has to answer this first.
-    ///
-    /// X.509 and symmetric keys need no challenge; a verifier of one's own may ask for one.
+    /// It has to answer this first: its TPM has to unwrap a key, and sign with it.
     Challenge {
         /// What is sent to it, as bytes; transports encode it.
         authentication_key: Vec<u8>,
@@ -172,7 +178,8 @@ impl From<DeviceResponse> for Reply {
 /// `DeviceApi` in another.
 #[async_trait]
 pub trait DeviceApi: Debug + Send + Sync + 'static {
-    /// Finds out whether a caller is who it says. Writes nothing for one who is not.
+    /// Finds out whether a caller is who it says. Writes nothing for one who is not, but that a TPM has
+    /// shown an enrolled endorsement key with a storage root key that is new.
     ///
     /// A session ends, with 401, when the entry that let the caller in asks for other credentials, is
     /// enabled or disabled, or gives way to another, or when a certificate that its chain may have

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::id::{DeviceId, GroupId, HubName, RegistrationId, SecretBytes};
 use crate::time::Timestamp;
+use crate::tpm;
 use crate::twin::Twin;
 
 /// One entry of the enrollment list.
@@ -73,6 +75,14 @@ pub enum Attestation {
         primary: SecretBytes,
         /// 16 to 64 bytes.
         secondary: SecretBytes,
+    },
+    /// By keys that a TPM 2.0 holds. Individual enrollments only.
+    Tpm {
+        /// The device's identity.
+        endorsement_key: tpm::PublicKey,
+        /// As the operator wrote it, decoded. Kept for operators; a device may show another one,
+        /// because it changes when its TPM is cleared.
+        storage_root_key: Option<Bytes>,
     },
 }
 

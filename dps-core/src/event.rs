@@ -37,6 +37,12 @@ pub enum EventKind {
         /// Where it called from.
         origin: Origin,
     },
+    /// A caller showed keys of a TPM, and was asked to sign with it. Nothing else was written than, for an
+    /// enrolled endorsement key, the storage root key that came with it.
+    Challenged {
+        /// Where it called from.
+        origin: Origin,
+    },
     /// A proven device asked to register, and has an operation.
     Accepted {
         /// The operation.
@@ -57,7 +63,7 @@ pub enum EventKind {
 
 /// Takes events. Called in the middle of requests: it must be quick and must not wait.
 ///
-/// Strangers cause [`EventKind::Refused`] as often as they like: a sink that writes has to bound that.
+/// Strangers cause [`EventKind::Refused`] and [`EventKind::Challenged`] as often as they like: a sink that writes has to bound that.
 pub trait EventSink: Debug + Send + Sync + 'static {
     /// Takes one event.
     fn emit(&self, event: Event);

@@ -112,7 +112,7 @@
 //! | must be chosen | [`HubLinker`](hub::HubLinker) | none for real hubs; fakes in `dps_testkit::hubs` |
 //! | for the policy `custom` | [`AllocationHook`](allocate::AllocationHook) | [`BuiltIn`](allocate::BuiltIn), to fall back to |
 //! | for the policy `geoLatency` | [`LatencyOracle`](allocate::LatencyOracle) | none: weights decide then |
-//! | has a default | [`AttestationVerifier`](attest::AttestationVerifier) | [`Mechanisms`](attest::Mechanisms): X.509 and symmetric keys |
+//! | has a default | [`AttestationVerifier`](attest::AttestationVerifier) | [`Mechanisms`](attest::Mechanisms): X.509, symmetric keys, TPM 2.0 |
 //! | has a default | [`Clock`](time::Clock) | [`SystemClock`](time::SystemClock) |
 //! | has a default | [`EventSink`](event::EventSink) | [`NoEvents`](event::NoEvents), [`Recent`](event::Recent); `dps_transport::Logging` |
 //! | has a default | [`Crypto`](crypto::Crypto) | AWS-LC or ring, by feature |

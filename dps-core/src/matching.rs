@@ -32,6 +32,8 @@ pub(crate) fn groups<'s>(
     let found = match evidence {
         Evidence::Sas { .. } => snapshot.symmetric_groups().collect(),
         Evidence::X509 { .. } => by_chain(snapshot, chain, trace),
+        // A TPM is enrolled by itself.
+        Evidence::Tpm { .. } => Vec::new(),
     };
     if found.is_empty() {
         trace.push(Step::NoGroup);

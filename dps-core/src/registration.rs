@@ -12,6 +12,7 @@ use crate::hub::{DeviceAuth, Place};
 use crate::id::{ApiVersion, GroupId, OperationId, RegistrationId};
 use crate::store::Version;
 use crate::time::Timestamp;
+use crate::tpm;
 use crate::trace::Trace;
 use crate::twin::Twin;
 
@@ -52,6 +53,8 @@ pub enum Mechanism {
     X509,
     /// A token signed with a key.
     SymmetricKey,
+    /// A token signed by a TPM.
+    Tpm,
 }
 
 /// Where a device is.
@@ -109,6 +112,8 @@ pub struct Operation {
     pub attempts: u32,
     /// SHA-256 of the token it was begun with, if it was a token: it stays good for asking after it.
     pub token: Option<[u8; 32]>,
+    /// The storage root key of the TPM it was begun with: the next token may come without it.
+    pub storage_root_key: Option<tpm::PublicKey>,
     /// SHA-256 over the entry that lets the device in and how it will sign in: what a repeated
     /// register must share to join.
     pub asked: [u8; 32],
@@ -120,7 +125,7 @@ pub struct Operation {
 
 /// What a device is told with `assigned`, at each poll. Stored at the latest with [`Phase::Linking`].
 ///
-/// `tpm` and `issued` are part of the stored format; nothing fills them yet.
+/// `issued` is part of the stored format; nothing fills it yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Extras {
     /// The allocation hook's.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use crate::certificate::Certificate;
 use crate::enrollment::{Attestation, Enrollment, Slots, X509Attestation};
-use crate::id::{GroupId, IdScope};
+use crate::id::{GroupId, IdScope, SecretBytes};
 use crate::instance::{CaCertificate, Instance};
 use crate::record::{
-    decode_certificate, decode_enrollment, decode_instance, epoch_key, instance_key,
+    decode_certificate, decode_enrollment, decode_instance, decode_nonce_key, epoch_key,
+    instance_key, nonce_key_key,
 };
 use crate::store::{Scan, Store, StoreError, Table, Version, Versioned};
 
@@ -21,6 +22,8 @@ use crate::store::{Scan, Store, StoreError, Table, Version, Versioned};
 pub(crate) struct Snapshot {
     pub(crate) epoch: Version,
     pub(crate) instance: Instance,
+    /// What challenges are made from.
+    pub(crate) nonce_key: Option<SecretBytes>,
     pub(crate) anchors: Vec<Certificate>,
     groups: Vec<Group>,
     by_thumbprint: BTreeMap<[u8; 32], Vec<usize>>,
@@ -44,13 +47,16 @@ impl Snapshot {
         store: &dyn Store,
         scope: &IdScope,
     ) -> Result<Option<Self>, StoreError> {
-        let keys = [epoch_key(scope), instance_key(scope)];
+        let keys = [epoch_key(scope), instance_key(scope), nonce_key_key(scope)];
         for _ in 0..8 {
             let mut found = store.get_many(&keys).await?.into_iter();
             let (Some(Some(before)), Some(Some(instance))) = (found.next(), found.next()) else {
                 return Ok(None);
             };
             let mut instance = decode_instance(&instance.value)?;
+            let nonce_key = found.next().flatten();
+            let nonce_key = nonce_key.map(|stored| decode_nonce_key(&stored.value));
+            let nonce_key = nonce_key.transpose()?;
             instance.certificates =
                 all(store, scope, Table::Certificate, decode_certificate).await?;
             let groups = all(store, scope, Table::Group, decode_enrollment).await?;
@@ -61,7 +67,7 @@ impl Snapshot {
                 .map(|epoch| epoch.version)
                 == Some(before.version)
             {
-                return Ok(Some(Self::new(before.version, instance, groups)));
+                return Ok(Some(Self::new(before.version, instance, nonce_key, groups)));
             }
         }
         Err(StoreError::Unavailable(
@@ -69,7 +75,12 @@ impl Snapshot {
         ))
     }
 
-    fn new(epoch: Version, instance: Instance, entries: Vec<Enrollment>) -> Self {
+    fn new(
+        epoch: Version,
+        instance: Instance,
+        nonce_key: Option<SecretBytes>,
+        entries: Vec<Enrollment>,
+    ) -> Self {
         let verified = instance.certificates.iter().filter(|entry| entry.verified);
         let anchors = verified.map(|entry| entry.certificate.clone()).collect();
         let mut groups = Vec::new();
@@ -98,7 +109,7 @@ impl Snapshot {
                         }
                     }
                 }
-                Attestation::X509(_) => {}
+                Attestation::X509(_) | Attestation::Tpm { .. } => {}
             }
             groups.push(Group {
                 id,
@@ -119,6 +130,7 @@ impl Snapshot {
         Self {
             epoch,
             instance,
+            nonce_key,
             anchors,
             groups,
             by_thumbprint,

@@ -44,7 +44,7 @@ pub enum Table {
     Registration = 4,
     /// Which registrations came through which group.
     Member = 5,
-    /// What must be remembered of a challenge. Reserved: nothing writes it yet.
+    /// What must be remembered of a challenge: keys of a TPM.
     Challenge = 6,
     /// Places that devices have left and that must still be cleaned.
     Leaving = 7,

@@ -111,6 +111,10 @@ pub enum Step {
     NoSuchScope,
     /// The caller shows nothing for itself.
     NoEvidence,
+    /// The caller shows keys of a TPM, and is asked to sign with it.
+    Challenged { enrolled: bool },
+    /// The caller shows keys of a TPM, and cannot be asked to sign with it.
+    CannotChallenge { because: Cow<'static, str> },
     /// The chain cannot be read or followed.
     BadChain { because: Cow<'static, str> },
     /// There is no individual enrollment; groups are looked at next.
@@ -210,7 +214,23 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchScope => write!(f, "there is no instance with this ID scope"),
-            Self::NoEvidence => write!(f, "the caller shows neither certificate nor token"),
+            Self::NoEvidence => write!(
+                f,
+                "the caller shows neither a certificate, nor a token, nor keys of a TPM"
+            ),
+            Self::Challenged { enrolled } => {
+                let are = if *enrolled { "is" } else { "is not" };
+                write!(
+                    f,
+                    "the caller is asked to sign with its TPM, whose endorsement key {are} enrolled for it"
+                )
+            }
+            Self::CannotChallenge { because } => {
+                write!(
+                    f,
+                    "the caller cannot be asked to sign with its TPM: {because}"
+                )
+            }
             Self::BadChain { because } => {
                 write!(f, "the certificate chain cannot be followed: {because}")
             }

@@ -7,7 +7,6 @@ use serde_json::Map;
 
 use super::*;
 use crate::api::Transport;
-use crate::attest::SignIn;
 use crate::enrollment::Attestation;
 use crate::id::{GroupId, HubName, SecretBytes};
 use crate::registration::{Assignment, Mechanism, Owner, Status};
@@ -34,10 +33,10 @@ impl Case {
     /// A device of a group that may go to `hubs`, and has never registered.
     fn new(hubs: &[&str]) -> Self {
         let key = || SecretBytes::new(vec![7; 32]);
-        let SignIn::Known(auth) = SignIn::Known(DeviceAuth::Keys {
+        let auth = DeviceAuth::Keys {
             primary: key(),
             secondary: key(),
-        });
+        };
         Self {
             scope: IdScope::parse("0ne00ABCDEF").unwrap(),
             registration: RegistrationId::parse("press-1").unwrap(),
@@ -97,6 +96,7 @@ impl Case {
                 resume_at: LEASE,
                 attempts: 3,
                 token: None,
+                storage_root_key: None,
                 asked: [1; 32],
                 version: ApiVersion::usual(),
                 extras: Extras {
@@ -132,6 +132,7 @@ impl Case {
                 auth: &self.auth,
                 asked: self.asked,
                 token: None,
+                storage_root_key: None,
                 version: &self.version,
                 payload: None,
                 origin: Origin {

@@ -2,10 +2,12 @@
 
 mod sas;
 mod symmetric;
+pub(crate) mod tpm;
 pub(crate) mod x509;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
 
@@ -15,9 +17,10 @@ use crate::certificate::Certificate;
 use crate::crypto::Crypto;
 use crate::enrollment::{Attestation, X509Attestation};
 use crate::hub::DeviceAuth;
-use crate::id::{IdScope, RegistrationId};
+use crate::id::{IdScope, RegistrationId, SecretBytes};
 use crate::store::BoxError;
 use crate::time::Timestamp;
+use crate::tpm::{PublicKey, TpmKeys};
 
 /// What a caller shows, as received. Nothing of it is believed yet.
 #[derive(Clone)]
@@ -34,6 +37,14 @@ pub enum Evidence {
         /// The text, with its `SharedAccessSignature` prefix; at most [`MAX_TOKEN_BYTES`] are looked at.
         token: String,
     },
+    /// The keys of a TPM.
+    Tpm {
+        /// Which.
+        keys: TpmKeys,
+        /// A shared access signature, made with the key of the challenge; `None` asks for one. The same
+        /// bound as for any token.
+        token: Option<String>,
+    },
 }
 
 impl Debug for Evidence {
@@ -41,6 +52,8 @@ impl Debug for Evidence {
         match self {
             Self::X509 { chain } => write!(f, "X509({} certificates)", chain.len()),
             Self::Sas { .. } => f.write_str("Sas(..)"),
+            Self::Tpm { token: None, .. } => f.write_str("Tpm(unsigned)"),
+            Self::Tpm { .. } => f.write_str("Tpm(signed)"),
         }
     }
 }
@@ -69,6 +82,11 @@ pub struct AttestRequest<'a> {
     /// Changes with every change of the instance, its groups or certificates; what is remembered
     /// of earlier questions must not outlive it.
     pub epoch: u64,
+    /// The instance's secret that challenges are made from.
+    pub nonce_key: Option<&'a SecretBytes>,
+    /// Storage root keys that this device showed lately with its endorsement key, for a token that comes
+    /// without keys.
+    pub remembered: &'a [PublicKey],
     /// With which primitives.
     pub crypto: &'a Crypto,
     /// The moment to judge by.
@@ -96,9 +114,33 @@ impl<'a> AttestRequest<'a> {
             group: false,
             anchors: &[],
             epoch: 0,
+            nonce_key: None,
+            remembered: &[],
             crypto,
             now,
         }
+    }
+}
+
+/// How far behind a device's clock may be. Our choice; the service names no number.
+const SKEW: Duration = Duration::from_secs(5 * 60);
+
+impl AttestRequest<'_> {
+    /// A token of this device, by its own words.
+    fn token<'t>(&self, text: &'t str) -> Result<SasToken<'t>, AttestError> {
+        let token = SasToken::parse(text).map_err(|e| AttestError::Malformed(Box::new(e)))?;
+        if !token.names(self.scope, self.registration) {
+            return Err(AttestError::mismatch("the token is for another resource"));
+        }
+        Ok(token)
+    }
+
+    /// Whether a token that is genuine is still good.
+    fn check_expiry(&self, token: &SasToken<'_>) -> Result<(), AttestError> {
+        if token.expires().plus(SKEW) < self.now {
+            return Err(AttestError::expired("the token"));
+        }
+        Ok(())
     }
 }
 
@@ -108,6 +150,8 @@ impl<'a> AttestRequest<'a> {
 pub enum SignIn {
     /// As it did here.
     Known(DeviceAuth),
+    /// With a key that is made anew for each operation, and wrapped for these keys of its TPM.
+    Fresh(TpmKeys),
 }
 
 /// Proof that a verifier ran. Only [`Attested::assertion`] makes one, so its origins can be searched
@@ -187,7 +231,7 @@ pub trait AttestationVerifier: Debug + Send + Sync + 'static {
     fn verify(&self, request: &AttestRequest<'_>) -> Result<Verdict, AttestError>;
 }
 
-/// The mechanisms of the service: X.509 and symmetric keys.
+/// The mechanisms of the service: X.509, symmetric keys, and TPM 2.0.
 ///
 /// Remembers which issuers of certificates it has verified, 4096 paths at the most, until the
 /// configuration of their tenant changes: the next device of an issuer costs one signature. One value
@@ -199,16 +243,22 @@ pub struct Mechanisms {
 
 impl AttestationVerifier for Mechanisms {
     fn verify(&self, request: &AttestRequest<'_>) -> Result<Verdict, AttestError> {
-        let auth = match (request.attestation, request.evidence) {
+        let sign_in = match (request.attestation, request.evidence) {
             (Attestation::SymmetricKey { primary, secondary }, Evidence::Sas { token }) => {
-                symmetric::verify(request, token, primary, secondary)
+                symmetric::verify(request, token, primary, secondary).map(SignIn::Known)
             }
             (Attestation::X509(X509Attestation::Leaf(slots)), Evidence::X509 { .. }) => {
-                x509::verify_leaf(request, slots)
+                x509::verify_leaf(request, slots).map(SignIn::Known)
             }
             (Attestation::X509(X509Attestation::Signing(slots)), Evidence::X509 { .. }) => {
-                x509::verify_group(request, slots, &self.issuers)
+                x509::verify_group(request, slots, &self.issuers).map(SignIn::Known)
             }
+            (
+                Attestation::Tpm {
+                    endorsement_key, ..
+                },
+                evidence,
+            ) => tpm::verify(request, endorsement_key, evidence).map(SignIn::Fresh),
             (Attestation::X509(X509Attestation::CaReferences(_)), _) => Err(AttestError::mismatch(
                 "the certificates it names are not there",
             )),
@@ -216,7 +266,7 @@ impl AttestationVerifier for Mechanisms {
                 "the enrollment asks for another kind of evidence",
             )),
         }?;
-        Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth))))
+        Ok(Verdict::Attested(Attested::assertion(sign_in)))
     }
 }
 

@@ -1,14 +1,9 @@
 //! Devices that prove themselves with a key: their own, or one derived from a group's.
 
-use std::time::Duration;
-
 use super::sas::{SasToken, hmac};
 use super::{AttestError, AttestRequest};
 use crate::hub::DeviceAuth;
 use crate::id::SecretBytes;
-
-/// How far behind a device's clock may be. Our choice; the service names no number.
-const SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// The key of one device of a group: HMAC-SHA256 with the group's key over the registration id.
 ///
@@ -32,10 +27,7 @@ pub(super) fn verify(
     primary: &SecretBytes,
     secondary: &SecretBytes,
 ) -> Result<DeviceAuth, AttestError> {
-    let token = SasToken::parse(token).map_err(|e| AttestError::Malformed(Box::new(e)))?;
-    if !token.names(request.scope, request.registration) {
-        return Err(AttestError::mismatch("the token is for another resource"));
-    }
+    let token = request.token(token)?;
     let signed = if request.group {
         signed_by_derived(&token, request, primary, secondary)
     } else {
@@ -44,9 +36,7 @@ pub(super) fn verify(
     let auth = signed.ok_or_else(|| {
         AttestError::mismatch("the token is not signed with a key of the enrollment")
     })?;
-    if token.expires().plus(SKEW) < request.now {
-        return Err(AttestError::expired("the token"));
-    }
+    request.check_expiry(&token)?;
     Ok(auth)
 }
 
@@ -87,7 +77,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
-    use super::super::{AttestationVerifier as _, Evidence, Mechanisms, SignIn, Verdict};
+    use super::super::{AttestationVerifier as _, Evidence, Mechanisms, SKEW, SignIn, Verdict};
     use super::*;
     use crate::enrollment::Attestation;
     use crate::id::{IdScope, RegistrationId};
@@ -127,7 +117,9 @@ mod tests {
         request.group = group;
         match Mechanisms::default().verify(&request)? {
             Verdict::Attested(proof) => {
-                let SignIn::Known(auth) = proof.sign_in();
+                let SignIn::Known(auth) = proof.sign_in() else {
+                    panic!("a key that is known signs in with it");
+                };
                 Ok(auth.clone())
             }
             other => panic!("{other:?}"),

@@ -5,11 +5,12 @@ use std::sync::atomic::AtomicBool;
 
 use sha2::{Digest, Sha256};
 
+use super::challenge::Unsigned;
 use super::{Parts, Proven, View, broken, device_reads, entry};
 use crate::api::{Authentication, DeviceHello};
 use crate::attest::{AttestError, AttestRequest, Attested, Evidence, MAX_CHAIN, SignIn, Verdict};
 use crate::certificate::Certificate;
-use crate::enrollment::Enrollment;
+use crate::enrollment::{Attestation, Enrollment};
 use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
 use crate::hub::DeviceAuth;
@@ -22,6 +23,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::store::{Expect, StoreError, Versioned};
 use crate::tenant::TenantName;
 use crate::time::Timestamp;
+use crate::tpm::PublicKey;
 use crate::trace::{Step, Trace};
 
 /// An enrollment that may answer for the caller.
@@ -53,7 +55,23 @@ impl Parts {
         let fresh = std::array::from_fn(|n| random[16 + n]);
         let mut trace = Trace::default();
         match self.identify(hello, now, tracking, fresh, &mut trace).await {
-            Ok(Some(authentication)) => authentication,
+            Ok(Some(authentication)) => {
+                if let Authentication::Challenge { .. } = authentication {
+                    let kind = EventKind::Challenged {
+                        origin: hello.origin,
+                    };
+                    let trace = Arc::new(trace);
+                    self.emit(
+                        now,
+                        &hello.scope,
+                        &hello.registration,
+                        tracking,
+                        kind,
+                        trace,
+                    );
+                }
+                authentication
+            }
             Ok(None) => {
                 // One answer for every cause: nobody learns what is enrolled.
                 let kind = EventKind::Refused {
@@ -116,6 +134,25 @@ impl Parts {
             return Ok(None);
         };
 
+        if let Evidence::Tpm {
+            keys: shown,
+            token: None,
+        } = evidence
+        {
+            let unsigned = Unsigned {
+                hello,
+                shown,
+                tenant: &tenant,
+                keys: &keys,
+                snapshot: &snapshot,
+                stored: stored.as_ref(),
+                record: record.as_ref(),
+            };
+            let challenge = self.challenge(&unsigned, now, trace).await;
+            return Ok(challenge
+                .map_err(broken)?
+                .map(|authentication_key| Authentication::Challenge { authentication_key }));
+        }
         let chain = match parse_chain(evidence, &snapshot) {
             Ok(chain) => chain,
             Err(because) => {
@@ -126,12 +163,23 @@ impl Parts {
             }
         };
         let candidates = candidates(&snapshot, stored, evidence, &chain, trace).map_err(broken)?;
+        let asks_tpm = candidates
+            .iter()
+            .any(|one| matches!(one.enrollment.attestation, Attestation::Tpm { .. }));
+        let remembered = match evidence {
+            Evidence::Sas { .. } if asks_tpm => self
+                .remembered(&tenant, &keys, record.as_ref())
+                .await
+                .map_err(broken)?,
+            _ => Vec::new(),
+        };
         let judge = Judge {
             parts: self,
             hello,
             evidence,
             chain: &chain,
             snapshot: &snapshot,
+            remembered: &remembered,
             now,
         };
         let (candidate, attested, stale) = match judge
@@ -148,17 +196,14 @@ impl Parts {
             }
             Judged::Nobody => return Ok(None),
         };
-        let by = match evidence {
-            Evidence::X509 { .. } => Mechanism::X509,
-            Evidence::Sas { .. } => Mechanism::SymmetricKey,
+        let (by, what) = match (&candidate.enrollment.attestation, evidence) {
+            (Attestation::Tpm { .. }, _) => (Mechanism::Tpm, "TPM"),
+            (_, Evidence::X509 { .. }) => (Mechanism::X509, "certificate"),
+            _ => (Mechanism::SymmetricKey, "key"),
         };
         trace.push(Step::Believed {
             entry: entry(candidate.group.as_ref()),
-            by: if by == Mechanism::X509 {
-                "certificate".into()
-            } else {
-                "key".into()
-            },
+            by: what.into(),
         });
         if !candidate.enrollment.enabled {
             trace.push(Step::EntryDisabled {
@@ -202,6 +247,7 @@ struct Judge<'a> {
     evidence: &'a Evidence,
     chain: &'a [Certificate],
     snapshot: &'a Snapshot,
+    remembered: &'a [PublicKey],
     now: Timestamp,
 }
 
@@ -216,7 +262,7 @@ impl Judge<'_> {
         for candidate in candidates {
             let mut verdict = self.verify(&candidate, self.now);
             let mut stale = false;
-            if let Err(AttestError::Expired { .. }) = verdict
+            if verdict.is_err()
                 && let Some(began) = self.began_with_this_token(record)?
             {
                 // Judged as of the moment the operation began with it.
@@ -262,6 +308,8 @@ impl Judge<'_> {
             group: candidate.group.is_some(),
             anchors: &self.snapshot.anchors,
             epoch: self.snapshot.epoch.0,
+            nonce_key: self.snapshot.nonce_key.as_ref(),
+            remembered: self.remembered,
             crypto: &self.parts.crypto,
             now,
         })
@@ -331,6 +379,7 @@ fn parse_chain(evidence: &Evidence, snapshot: &Snapshot) -> Result<Vec<Certifica
 fn token_hash(evidence: &Evidence) -> Option<[u8; 32]> {
     match evidence {
         Evidence::Sas { token } => Some(Sha256::digest(token).into()),
+        Evidence::Tpm { token, .. } => token.as_ref().map(|token| Sha256::digest(token).into()),
         Evidence::X509 { .. } => None,
     }
 }
@@ -340,7 +389,15 @@ fn asked(group: Option<&GroupId>, sign_in: &SignIn) -> [u8; 32] {
     let mut hasher = Sha256::new();
     hasher.update(group.map_or("", |id| id.folded()));
     hasher.update([0]);
-    let SignIn::Known(auth) = sign_in;
+    let auth = match sign_in {
+        SignIn::Known(auth) => auth,
+        SignIn::Fresh(keys) => {
+            hasher.update([4]);
+            hasher.update(keys.endorsement_key.name());
+            hasher.update(keys.storage_root_key.name());
+            return hasher.finalize().into();
+        }
+    };
     match auth {
         DeviceAuth::Thumbprints { primary, secondary } => {
             hasher.update([1]);

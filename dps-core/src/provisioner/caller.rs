@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Parts, broken, device_reads, entry};
-use crate::api::Transport;
 use crate::enrollment::Enrollment;
 use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
@@ -82,7 +81,7 @@ impl Caller<'_> {
     /// and if that was a while ago.
     pub(super) async fn view(&self) -> Result<View, ServiceError> {
         // Over other transports the device takes its time between the two, and so may an operator.
-        let one_request = self.first && self.session.origin().transport == Transport::Http;
+        let one_request = self.first && self.session.origin().transport.proves_each_request();
         if one_request && self.now.since(self.proven.at) <= FRESH {
             return Ok(self.proven.view.clone());
         }

@@ -7,6 +7,8 @@
 mod authenticate;
 mod builder;
 mod caller;
+mod challenge;
+mod fresh;
 mod poll;
 mod register;
 mod sweep;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::fresh::HubCredential;
 use super::work::Run;
 use super::{Caller, ROUNDS, UNAVAILABLE_RETRY, View, is_open, told};
 use crate::accept::{Ask, Decision, current, decide};
@@ -35,7 +36,14 @@ impl Caller<'_> {
         payload: Option<Value>,
     ) -> Result<Reply, ServiceError> {
         let fresh = self.fresh_operation()?;
-        let SignIn::Known(auth) = self.session.attested().sign_in();
+        let sign_in = self.session.attested().sign_in();
+        let crypto = &self.parts.crypto;
+        let credential = HubCredential::draw(sign_in, crypto);
+        let credential = credential.map_err(|_| self.error(Reason::Internal))?;
+        let storage_root_key = match sign_in {
+            SignIn::Known(_) => None,
+            SignIn::Fresh(keys) => Some(&keys.storage_root_key),
+        };
         let mut view = self.view().await?;
         let mut returning = None;
         for _ in 0..ROUNDS {
@@ -48,9 +56,10 @@ impl Caller<'_> {
                     instance: &view.snapshot.instance,
                     enrollment: &view.enrollment,
                     record: record.as_ref().map(|(_, record)| record),
-                    auth,
+                    auth: &credential.auth,
                     asked: self.proven.asked,
                     token: self.proven.token,
+                    storage_root_key,
                     version,
                     payload: payload.as_ref(),
                     origin: self.session.origin(),
@@ -63,10 +72,16 @@ impl Caller<'_> {
             let tried = match decision {
                 Decision::Join => self.join(&view, record, trace).await,
                 Decision::Begin {
-                    operation,
+                    mut operation,
                     abandons,
                     not_before,
                 } => {
+                    if is_open(&operation.phase) {
+                        let (scope, id) = (self.session.scope(), self.session.registration());
+                        let wrapped = credential.wrapped(crypto, scope, id);
+                        let wrapped = wrapped.map_err(|_| self.error(Reason::Internal))?;
+                        operation.extras.tpm = wrapped.map(Bytes::from);
+                    }
                     let leaving = abandons.map(|place| Leaving {
                         place,
                         until: not_before,
@@ -141,7 +156,7 @@ impl Caller<'_> {
             mut not_before,
         } = begun;
         let keys = &self.proven.keys;
-        let mut writes = Vec::with_capacity(5);
+        let mut writes = Vec::with_capacity(6);
         if let Phase::Linking(linking) = &operation.phase {
             let place = &linking.place;
             if Some(place) != current(before.as_ref().map(|(_, record)| record)) {
@@ -175,6 +190,10 @@ impl Caller<'_> {
                 expect: Expect::Any,
                 change,
             });
+        }
+        if operation.storage_root_key.is_some() {
+            // The record of the device has it now.
+            writes.push(keys.write(Table::Challenge, Expect::Any, Change::Delete));
         }
         let waits = not_before > self.now;
         let open = is_open(&operation.phase);

@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Base64, StoredTwin, corrupt, decode, encode};
+use super::{Base64, StoredTwin, corrupt, decode, encode, load_public_key, store_public_key};
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::enrollment::{
@@ -74,6 +74,7 @@ enum StoredAttestation<'a> {
     Signing(StoredSlots<Base64<Cow<'a, [u8]>>>),
     CaReferences(StoredSlots<Cow<'a, str>>),
     Keys(Base64<Cow<'a, [u8]>>, Base64<Cow<'a, [u8]>>),
+    Tpm(Base64<Cow<'a, [u8]>>, Option<Base64<Cow<'a, [u8]>>>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,6 +196,15 @@ fn store_attestation(attestation: &Attestation) -> StoredAttestation<'_> {
             Base64(Cow::Borrowed(primary.expose())),
             Base64(Cow::Borrowed(secondary.expose())),
         ),
+        Attestation::Tpm {
+            endorsement_key,
+            storage_root_key,
+        } => StoredAttestation::Tpm(
+            store_public_key(endorsement_key),
+            storage_root_key
+                .as_ref()
+                .map(|bytes| Base64(Cow::Borrowed(&**bytes))),
+        ),
     }
 }
 
@@ -215,6 +225,10 @@ fn load_attestation(stored: StoredAttestation<'static>) -> Result<Attestation, S
         StoredAttestation::Keys(primary, secondary) => Attestation::SymmetricKey {
             primary: SecretBytes::new(primary.0.into_owned()),
             secondary: SecretBytes::new(secondary.0.into_owned()),
+        },
+        StoredAttestation::Tpm(endorsement_key, storage_root_key) => Attestation::Tpm {
+            endorsement_key: load_public_key(&endorsement_key)?,
+            storage_root_key: storage_root_key.map(|bytes| bytes.0.into_owned().into()),
         },
     })
 }

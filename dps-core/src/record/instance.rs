@@ -1,4 +1,4 @@
-//! The instance and its certificates.
+//! The instance, its certificates, and its secret.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -77,6 +77,22 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
         hubs: hubs.collect::<Result<_, StoreError>>()?,
         certificates: Vec::new(),
     })
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredNonceKey<'a> {
+    key: Base64<Cow<'a, [u8]>>,
+}
+
+pub(crate) fn encode_nonce_key(key: &SecretBytes) -> Result<Bytes, StoreError> {
+    encode(&StoredNonceKey {
+        key: Base64(Cow::Borrowed(key.expose())),
+    })
+}
+
+pub(crate) fn decode_nonce_key(value: &[u8]) -> Result<SecretBytes, StoreError> {
+    let stored: StoredNonceKey<'static> = decode(value)?;
+    Ok(SecretBytes::new(stored.key.0.into_owned()))
 }
 
 pub(crate) fn encode_certificate(entry: &CaCertificate) -> Result<Bytes, StoreError> {

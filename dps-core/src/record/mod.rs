@@ -4,6 +4,7 @@
 //! whoever has to look into a store one night, and open for members to be added. Tests freeze a
 //! sample of each kind; a change that cannot read yesterday's record fails there.
 
+mod challenge;
 mod enrollment;
 mod instance;
 mod place;
@@ -20,15 +21,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::challenge::{decode_shown, encode_shown};
 pub(crate) use self::enrollment::{decode_enrollment, encode_enrollment};
 pub(crate) use self::instance::{
-    decode_certificate, decode_instance, encode_certificate, encode_instance,
+    decode_certificate, decode_instance, decode_nonce_key, encode_certificate, encode_instance,
+    encode_nonce_key,
 };
 pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
 pub(crate) use self::registration::{decode_registration, encode_registration};
 use crate::hub::Place;
 use crate::id::{GroupId, IdScope, RegistrationId};
 use crate::store::{BoxError, Change, Expect, Key, Shard, StoreError, Table, Write};
+use crate::tpm::PublicKey;
 use crate::twin::Twin;
 
 /// Slots that devices are spread over; part of the stored format.
@@ -60,6 +64,15 @@ pub(crate) fn instance_key(scope: &IdScope) -> Key {
         shard: configuration(scope),
         table: Table::Instance,
         id: "instance".into(),
+    }
+}
+
+/// The secret that challenges of the instance are made from. It stays when the instance is written anew.
+pub(crate) fn nonce_key_key(scope: &IdScope) -> Key {
+    Key {
+        shard: configuration(scope),
+        table: Table::Instance,
+        id: "nonce-key".into(),
     }
 }
 
@@ -160,6 +173,14 @@ impl<'de, T: TryFrom<Vec<u8>>> Deserialize<'de> for Base64<T> {
             .map(Self)
             .map_err(|_| D::Error::custom("wrong number of bytes"))
     }
+}
+
+fn store_public_key(key: &PublicKey) -> Base64<Cow<'_, [u8]>> {
+    Base64(Cow::Borrowed(key.bytes()))
+}
+
+fn load_public_key(stored: &Base64<Cow<'_, [u8]>>) -> Result<PublicKey, StoreError> {
+    PublicKey::parse(&stored.0).map_err(corrupt)
 }
 
 /// A twin; objects that are empty are left out.

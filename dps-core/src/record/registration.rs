@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::place::StoredPlace;
-use super::{Base64, StoredTwin, corrupt, decode, encode};
+use super::{Base64, StoredTwin, corrupt, decode, encode, load_public_key, store_public_key};
 use crate::error::Failure;
 use crate::hub::DeviceAuth;
 use crate::id::{ApiVersion, GroupId, OperationId, RegistrationId, SecretBytes};
@@ -41,6 +41,7 @@ struct Stored<'a> {
 enum StoredMechanism {
     X509,
     SymmetricKey,
+    Tpm,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +72,8 @@ struct StoredOperation<'a> {
     attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<Base64<[u8; 32]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    srk: Option<Base64<Cow<'a, [u8]>>>,
     asked: Base64<[u8; 32]>,
     version: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +148,7 @@ pub(crate) fn encode_registration(record: &Registration) -> Result<Bytes, StoreE
         by: match record.owner.mechanism {
             Mechanism::X509 => StoredMechanism::X509,
             Mechanism::SymmetricKey => StoredMechanism::SymmetricKey,
+            Mechanism::Tpm => StoredMechanism::Tpm,
         },
         at: record.assignment.as_ref().map(|at| StoredAssignment {
             place: StoredPlace::of(&at.place),
@@ -159,6 +163,7 @@ pub(crate) fn encode_registration(record: &Registration) -> Result<Bytes, StoreE
             resume: op.resume_at.0,
             attempts: op.attempts,
             token: op.token.map(Base64),
+            srk: op.storage_root_key.as_ref().map(store_public_key),
             asked: Base64(op.asked),
             version: op.version.as_str().into(),
             payload: op.extras.payload.as_ref().map(Cow::Borrowed),
@@ -199,6 +204,7 @@ pub(crate) fn decode_registration(value: &[u8]) -> Result<Registration, StoreErr
             mechanism: match stored.by {
                 StoredMechanism::X509 => Mechanism::X509,
                 StoredMechanism::SymmetricKey => Mechanism::SymmetricKey,
+                StoredMechanism::Tpm => Mechanism::Tpm,
             },
         },
         assignment: assignment.transpose()?,
@@ -210,6 +216,7 @@ pub(crate) fn decode_registration(value: &[u8]) -> Result<Registration, StoreErr
             resume_at: Timestamp(stored.op.resume),
             attempts: stored.op.attempts,
             token: stored.op.token.map(|hash| hash.0),
+            storage_root_key: stored.op.srk.as_ref().map(load_public_key).transpose()?,
             asked: stored.op.asked.0,
             version: ApiVersion::parse(&stored.op.version).map_err(corrupt)?,
             extras: Extras {

@@ -97,6 +97,7 @@ fn registration(phase: Phase) -> Registration {
             resume_at: Timestamp(1_700_000_030_500),
             attempts: 0,
             token: None,
+            storage_root_key: None,
             asked: [3; 32],
             version: ApiVersion::usual(),
             extras: Extras::default(),

@@ -31,10 +31,12 @@
 
 mod curve;
 mod kdf;
+mod keys;
 mod public;
 #[cfg(test)]
 mod samples;
 mod wrap;
 
-pub use public::{MAX_PUBLIC_KEY_BYTES, PublicKey, PublicKeyError};
-pub use wrap::{KEY_BYTES, MAX_KEY_BYTES, MAX_RESOURCE_BYTES, wrap};
+pub use self::keys::TpmKeys;
+pub use self::public::{MAX_PUBLIC_KEY_BYTES, PublicKey, PublicKeyError};
+pub use self::wrap::{KEY_BYTES, MAX_KEY_BYTES, MAX_RESOURCE_BYTES, wrap};

@@ -120,6 +120,7 @@ fn assigned() -> DeviceResponse {
             resume_at: at,
             attempts: 1,
             token: None,
+            storage_root_key: None,
             asked: [0; 32],
             version: ApiVersion::usual(),
             extras: Extras {

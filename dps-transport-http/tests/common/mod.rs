@@ -156,6 +156,7 @@ fn state(id: &RegistrationId, phase: Phase) -> RegistrationState {
             resume_at: at,
             attempts: 1,
             token: None,
+            storage_root_key: None,
             asked: [0; 32],
             version: ApiVersion::usual(),
             extras: Extras::default(),

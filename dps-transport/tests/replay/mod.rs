@@ -198,6 +198,7 @@ fn state(said: &Value, operation: &OperationId) -> RegistrationState {
             resume_at: created,
             attempts: 1,
             token: None,
+            storage_root_key: None,
             asked: [0; 32],
             version: ApiVersion::usual(),
             extras: Extras {

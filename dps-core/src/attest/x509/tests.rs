@@ -61,7 +61,9 @@ impl Instance {
         (request.chain, request.anchors, request.epoch) = (&chain, &self.anchors, self.epoch);
         match self.mechanisms.verify(&request)? {
             Verdict::Attested(proof) => {
-                let SignIn::Known(auth) = proof.sign_in();
+                let SignIn::Known(auth) = proof.sign_in() else {
+                    panic!("a certificate is known");
+                };
                 Ok(auth.clone())
             }
             other => panic!("{other:?}"),

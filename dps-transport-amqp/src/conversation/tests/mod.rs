@@ -105,6 +105,7 @@ fn operation(status: Status) -> DeviceResponse {
             resume_at: at,
             attempts: 1,
             token: None,
+            storage_root_key: None,
             asked: [0; 32],
             version: ApiVersion::usual(),
             extras: Extras::default(),

@@ -39,6 +39,7 @@ fn record(phase: Phase) -> Registration {
             resume_at: CREATED,
             attempts: 1,
             token: None,
+            storage_root_key: None,
             asked: [0; 32],
             version: ApiVersion::usual(),
             extras: Extras::default(),
