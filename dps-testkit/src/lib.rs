@@ -10,6 +10,7 @@
 //! * [`run`]: drives futures without a runtime.
 //! * [`certs`]: CAs, devices and servers with certificates.
 //! * [`sas`]: tokens as the device SDKs make them.
+//! * [`tpm`]: a TPM in software, for devices that prove themselves with one.
 //!
 //! Nothing here needs an asynchronous runtime, and nothing here is for production: fakes forget
 //! everything with the process, and trust whoever calls them.
@@ -26,5 +27,6 @@ pub mod sas;
 pub mod scripted;
 pub mod sim;
 pub mod store;
+pub mod tpm;
 
 pub use self::scripted::Scripted;

@@ -20,4 +20,5 @@ mod secrets;
 mod sessions;
 mod spelling;
 mod sweeping;
+mod tpm;
 mod waiting;

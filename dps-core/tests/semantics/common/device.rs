@@ -6,6 +6,7 @@ use dps_core::api::{DeviceHello, Origin, Transport};
 use dps_core::attest::{Evidence, derive_device_key};
 use dps_core::id::{ApiVersion, OperationId, RegistrationId, SecretBytes};
 use dps_core::time::Timestamp;
+use dps_core::tpm::TpmKeys;
 use dps_testkit::certs::Identity;
 use dps_testkit::sas;
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub enum Proof {
     Key(SecretBytes),
     Token(String),
     Chain(Vec<rustls_pki_types::CertificateDer<'static>>),
+    /// Keys of a TPM, and what it has signed.
+    Tpm(TpmKeys, Option<String>),
     Nothing,
 }
 
@@ -66,13 +69,21 @@ impl Device {
         Self::new(id, Proof::Chain(chain.to_vec()))
     }
 
+    pub fn with_tpm(id: &str, keys: TpmKeys, token: Option<String>) -> Self {
+        Self::new(id, Proof::Tpm(keys, token))
+    }
+
     pub fn empty_handed(id: &str) -> Self {
         Self::new(id, Proof::Nothing)
     }
 
     /// Its sessions are connections.
-    pub fn over_mqtt(mut self) -> Self {
-        self.transport = Transport::Mqtt;
+    pub fn over_mqtt(self) -> Self {
+        self.over(Transport::Mqtt)
+    }
+
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
         self
     }
 
@@ -96,6 +107,10 @@ impl Device {
             }),
             Proof::Chain(chain) => Some(Evidence::X509 {
                 chain: chain.clone().into(),
+            }),
+            Proof::Tpm(keys, token) => Some(Evidence::Tpm {
+                keys: keys.clone(),
+                token: token.clone(),
             }),
             Proof::Nothing => None,
         };

@@ -10,6 +10,7 @@ use dps_core::enrollment::{
 use dps_core::id::{DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
 use dps_core::instance::{CaCertificate, Instance, LinkedHub};
 use dps_core::time::Timestamp;
+use dps_core::tpm::TpmKeys;
 use dps_core::twin::Twin;
 use dps_testkit::certs::{Ca, Identity};
 use serde_json::{Map, Value};
@@ -93,6 +94,13 @@ pub fn references(names: &[&str]) -> Attestation {
         primary: all.next(),
         secondary: all.next(),
     }))
+}
+
+pub fn tpm(keys: &TpmKeys) -> Attestation {
+    Attestation::Tpm {
+        endorsement_key: keys.endorsement_key.clone(),
+        storage_root_key: None,
+    }
 }
 
 pub fn individual(id: &str, attestation: Attestation) -> Enrollment {
