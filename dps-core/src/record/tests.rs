@@ -20,6 +20,7 @@ use crate::registration::{
     TwinSource,
 };
 use crate::time::Timestamp;
+use crate::tpm::samples;
 use crate::trace::{Entry, Step, Trace};
 
 /// The certificate of all samples, in base64.
@@ -72,6 +73,10 @@ fn twin() -> Twin {
         desired: object(r#"{"interval":60}"#),
         reported: Map::new(),
     }
+}
+
+fn public_key(bytes: &[u8]) -> PublicKey {
+    PublicKey::parse(bytes).unwrap()
 }
 
 fn device_keys() -> DeviceAuth {
@@ -241,6 +246,29 @@ fn a_registration_that_is_done() {
 }
 
 #[test]
+fn a_registration_of_a_device_with_a_tpm() {
+    let mut value = registration(Phase::Done);
+    value.owner.mechanism = Mechanism::Tpm;
+    value.operation.token = Some([4; 32]);
+    value.operation.storage_root_key = Some(public_key(&samples::ecc(false, &samples::POINT)));
+    value.operation.extras.tpm = Some(Bytes::from_static(b"blob"));
+    frozen_registration(&value, include_str!("tests/samples/registration-tpm.json"));
+}
+
+#[test]
+fn keys_that_a_device_has_shown() {
+    frozen(
+        include_str!("tests/samples/challenge.json"),
+        &vec![
+            public_key(&samples::ecc(false, &samples::POINT)),
+            public_key(&samples::rsa(false, &samples::modulus())),
+        ],
+        |keys| encode_shown(keys),
+        decode_shown,
+    );
+}
+
+#[test]
 fn a_registration_that_failed() {
     let failure = Failure::new(404_000, "no hub is left");
     frozen_registration(
@@ -294,11 +322,17 @@ fn records_live_where_they_did_yesterday() {
     assert_eq!(&*keys.key(Table::Registration).id, "press-1");
     assert_eq!(&*keys.leaving_id(&at), "press-1/a.hub.example/Press-1");
     assert_eq!(&*keys.member_id(&group), "presses/press-1");
-    let fixed = [epoch_key(&scope), instance_key(&scope)];
+    assert_eq!(&*keys.key(Table::Challenge).id, "press-1");
+    let fixed = [
+        epoch_key(&scope),
+        instance_key(&scope),
+        nonce_key_key(&scope),
+    ];
     assert!(
         fixed
             .iter()
             .all(|key| key.shard.slot == 0 && key.table == Table::Instance)
     );
-    assert_eq!([&*fixed[0].id, &*fixed[1].id], ["epoch", "instance"]);
+    let ids = fixed.each_ref().map(|key| &*key.id);
+    assert_eq!(ids, ["epoch", "instance", "nonce-key"]);
 }

@@ -34,7 +34,7 @@ mod kdf;
 mod keys;
 mod public;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod wrap;
 
 pub use self::keys::TpmKeys;

@@ -8,7 +8,7 @@ const POLICY: [u8; 32] = [
 ];
 
 /// The base point of P-256, as good as any.
-pub(super) const POINT: [u8; 64] = [
+pub(crate) const POINT: [u8; 64] = [
     0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
     0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
     0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
@@ -16,7 +16,7 @@ pub(super) const POINT: [u8; 64] = [
 ];
 
 /// Some odd number of 2048 bits.
-pub(super) fn modulus() -> [u8; 256] {
+pub(crate) fn modulus() -> [u8; 256] {
     std::array::from_fn(|at| match at {
         0 => 0xc5,
         255 => 0x11,
@@ -42,14 +42,14 @@ fn head(kind: u16, endorses: bool) -> Vec<u8> {
 }
 
 /// Writes the size in front anew.
-pub(super) fn sized(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn sized(mut bytes: Vec<u8>) -> Vec<u8> {
     let size = u16::try_from(bytes.len() - 2).unwrap();
     bytes[..2].copy_from_slice(&size.to_be_bytes());
     bytes
 }
 
 /// An RSA key.
-pub(super) fn rsa(endorses: bool, modulus: &[u8]) -> Vec<u8> {
+pub(crate) fn rsa(endorses: bool, modulus: &[u8]) -> Vec<u8> {
     let mut out = head(0x0001, endorses);
     out.extend([0x08, 0x00, 0, 0, 0, 0, 0x01, 0x00]);
     out.extend(modulus);
@@ -57,7 +57,7 @@ pub(super) fn rsa(endorses: bool, modulus: &[u8]) -> Vec<u8> {
 }
 
 /// A key on P-256.
-pub(super) fn ecc(endorses: bool, point: &[u8]) -> Vec<u8> {
+pub(crate) fn ecc(endorses: bool, point: &[u8]) -> Vec<u8> {
     let mut out = head(0x0023, endorses);
     out.extend([0x00, 0x03, 0x00, 0x10]);
     for coordinate in point.chunks(32) {

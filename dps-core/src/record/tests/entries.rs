@@ -52,6 +52,33 @@ fn an_individual_enrollment_with_keys() {
 }
 
 #[test]
+fn an_individual_enrollment_with_a_tpm() {
+    for (storage_root_key, sample) in [
+        (None, include_str!("samples/enrollment-tpm.json")),
+        (
+            Some(Bytes::from_static(b"\x00\x01")),
+            include_str!("samples/enrollment-tpm-srk.json"),
+        ),
+    ] {
+        let attestation = Attestation::Tpm {
+            endorsement_key: public_key(&samples::ecc(true, &samples::POINT)),
+            storage_root_key,
+        };
+        frozen_enrollment(&enrollment(individual(), attestation), sample);
+    }
+}
+
+#[test]
+fn the_secret_of_an_instance() {
+    frozen(
+        include_str!("samples/nonce-key.json"),
+        &secret(9),
+        encode_nonce_key,
+        decode_nonce_key,
+    );
+}
+
+#[test]
 fn an_individual_enrollment_that_says_everything() {
     let mut value = enrollment(
         Subject::Individual {

@@ -172,6 +172,7 @@ proptest! {
     fn no_bytes_do_harm(bytes in vec(any::<u8>(), 0..200)) {
         let _ = (decode_registration(&bytes), decode_enrollment(&bytes), decode_leaving(&bytes));
         let _ = (decode_instance(&bytes), decode_certificate(&bytes));
+        let _ = (decode_shown(&bytes), decode_nonce_key(&bytes));
     }
 
     #[test]
