@@ -39,7 +39,7 @@ pub struct Assembly {
 macro_rules! crash_sweep {
     ($make:expr) => {
         $crate::crash_sweep! { @each $make;
-            first_assignment, stay, move_and_reset, move_with_data, refusal_of_a_new_device,
+            first_assignment, stay, hub_key_of_a_tpm, move_and_reset, move_with_data, refusal_of_a_new_device,
             refusal_of_a_move, coming_back_to_the_hub_just_left, failure_after_the_hub_was_called,
             take_over_by_another_credential, fickle_policy_at_first, fickle_policy_again,
             race_of_three_workers

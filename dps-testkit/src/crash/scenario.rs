@@ -8,12 +8,12 @@ use std::time::Duration;
 use dps_core::allocate::Policy;
 use dps_core::api::{Reply, Work};
 use dps_core::enrollment::ReprovisionPolicy;
-use dps_core::hub::HubDevice;
+use dps_core::hub::{DeviceAuth, HubDevice};
 use dps_core::registration::{Status, Substatus};
 
 use super::Assembly;
 use super::fuse::{Mood, When};
-use super::world::{Broken, HUBS, Told, World, auth, initial_twin, reported};
+use super::world::{Broken, HUBS, Told, WITH_TPM, World, auth, initial_twin, reported};
 
 const MOVE_WITH_DATA: ReprovisionPolicy = ReprovisionPolicy {
     update_hub: true,
@@ -33,6 +33,15 @@ struct Scenario<'a> {
 
 /// Dies at every effect of one register, and goes on by polling and by registering again.
 fn sweep(make: &dyn Fn() -> Assembly, scenario: &Scenario<'_>) -> Result<(), Broken> {
+    sweep_with("before", make, scenario)
+}
+
+/// The same, with a credential of this name.
+fn sweep_with(
+    credential: &str,
+    make: &dyn Fn() -> Assembly,
+    scenario: &Scenario<'_>,
+) -> Result<(), Broken> {
     for nth in 1.. {
         let mut lived = 0;
         for when in [When::Before, When::After] {
@@ -40,7 +49,7 @@ fn sweep(make: &dyn Fn() -> Assembly, scenario: &Scenario<'_>) -> Result<(), Bro
                 let world = World::new(make());
                 (scenario.before)(&world);
                 world.fuse.arm(nth, when);
-                let told = world.register("before");
+                let told = world.register(credential);
                 let died = world.fuse.is_blown();
                 let effects = world.fuse.effects();
                 world.fuse.disarm();
@@ -50,7 +59,7 @@ fn sweep(make: &dyn Fn() -> Assembly, scenario: &Scenario<'_>) -> Result<(), Bro
                     if died {
                         world.clock.advance(Duration::from_secs(1));
                     }
-                    let told = world.recover("before", known)?;
+                    let told = world.recover(credential, known)?;
                     world.sweep()?;
                     world.check_end(&told)?;
                     (scenario.end)(&world, &told)
@@ -154,6 +163,36 @@ pub fn stay(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
             },
         },
     )
+}
+
+/// A device with a TPM registers for the first time, and again: its hub knows the key that it was told
+/// last.
+///
+/// # Errors
+/// Says at which effect what went wrong.
+pub fn hub_key_of_a_tpm(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+    for again in [false, true] {
+        let scenario = Scenario {
+            before: &|world| {
+                world.enroll(Policy::Static, &HUBS[..1], MOVE_WITH_DATA);
+                if again {
+                    world.register(WITH_TPM).expect("nobody dies here");
+                    world.clock.advance(Duration::from_secs(60));
+                }
+            },
+            end: &|world, told| {
+                is(told, Status::Assigned)?;
+                let signs_in = world.signs_in(HUBS[0]);
+                let key = told.hub_key()?;
+                expect(
+                    matches!(signs_in, Some(DeviceAuth::Keys { primary, .. }) if primary == key),
+                    "the hub has another key than the device",
+                )
+            },
+        };
+        sweep_with(WITH_TPM, make, &scenario)?;
+    }
+    Ok(())
 }
 
 /// A device moves and begins anew.

@@ -1,8 +1,8 @@
 //! One tenant, one device, three hubs, and a process that can die.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,9 +34,16 @@ use serde_json::{Map, json};
 use super::Assembly;
 use super::fuse::{Fuse, FusedHubs, FusedStore, Mood, Seen, run};
 use crate::clock::ManualClock;
+use crate::tpm::{Kind, SoftTpm};
 
 pub(super) const HUBS: [&str; 3] = ["hub-a.example", "hub-b.example", "hub-c.example"];
 const DEVICE: &str = "press-1";
+
+/// The credential of the device when it proves itself with its TPM.
+pub(super) const WITH_TPM: &str = "its TPM";
+
+/// The device's.
+static TPM: LazyLock<SoftTpm> = LazyLock::new(|| SoftTpm::new(Kind::Ecc));
 
 /// What happened that must not have, in words.
 pub(super) type Broken = String;
@@ -57,6 +64,18 @@ pub(super) struct World {
 pub(super) struct Told {
     pub(super) operation: Option<OperationId>,
     pub(super) state: Option<RegistrationState>,
+}
+
+impl Told {
+    /// The key for its hub, as its TPM opens it.
+    pub(super) fn hub_key(&self) -> Result<SecretBytes, Broken> {
+        let blob = self
+            .state
+            .as_ref()
+            .and_then(|state| state.extras.tpm.as_ref());
+        let blob = blob.ok_or("the device was told no key")?;
+        Ok(TPM.open(blob).map_err(|error| error.to_string())?.key)
+    }
 }
 
 impl World {
@@ -130,7 +149,7 @@ impl World {
             seen: Arc::clone(&self.seen),
         };
         Provisioner::builder(Arc::new(OneStore::new(Arc::new(store))), Arc::new(hubs))
-            .crypto(Crypto::new(&[], &COUNTED))
+            .crypto(crypto())
             .clock(Arc::new(self.clock.clone()))
             .verifier(Arc::new(Gullible))
             .hook(Arc::new(Fickle {
@@ -406,6 +425,15 @@ fn hear(response: &DeviceResponse) -> Told {
     }
 }
 
+/// Checks no signatures, and never draws the same.
+fn crypto() -> Crypto {
+    let crypto = Crypto::new(&[], &COUNTED);
+    match Crypto::built_in().and_then(|crypto| crypto.parents) {
+        Some(parents) => crypto.with_parents(parents),
+        None => crypto,
+    }
+}
+
 /// Random bytes that come again: no operation needs a secret here, only an id of its own.
 #[derive(Debug)]
 struct Counted(AtomicU64);
@@ -432,9 +460,12 @@ impl AttestationVerifier for Gullible {
             Evidence::Sas { token } => token.as_str(),
             _ => "certificate",
         };
-        Ok(Verdict::Attested(Attested::assertion(SignIn::Known(auth(
-            token,
-        )))))
+        let sign_in = if token == WITH_TPM {
+            SignIn::Fresh(TPM.keys())
+        } else {
+            SignIn::Known(auth(token))
+        };
+        Ok(Verdict::Attested(Attested::assertion(sign_in)))
     }
 }
 
