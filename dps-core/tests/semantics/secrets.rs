@@ -4,11 +4,15 @@ use std::fmt::Debug;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dps_core::api::DeviceRequest;
+use dps_core::api::{Authentication, DeviceRequest};
 use dps_core::attest::derive_device_key;
 use dps_core::enrollment::{CustomAllocation, Url};
+use dps_core::hub::DeviceAuth;
 use dps_core::id::{RegistrationId, SecretBytes};
+use dps_core::time::Clock;
 use dps_testkit::run::block_on;
+use dps_testkit::sas;
+use dps_testkit::tpm::{Kind, SoftTpm};
 
 use crate::common::*;
 
@@ -83,7 +87,7 @@ fn nothing_that_is_printed_shows_a_key() {
         Device::with_key("press-1", &own),
         Device::derived("press-2", &of_group),
     ] {
-        let hello = device.hello(dps_core::time::Clock::now(&world.clock), None);
+        let hello = device.hello(Clock::now(&world.clock), None);
         check("a hello", &shown(&hello), &secrets);
         let session = world.session(&device);
         check("a session", &shown(&session), &secrets);
@@ -104,5 +108,52 @@ fn nothing_that_is_printed_shows_a_key() {
     }
     check("the service", &shown(&world.service), &secrets);
     check("the administration", &shown(&world.admin), &secrets);
+    check("the store", &shown(&world.store), &secrets);
+}
+
+#[test]
+fn nothing_that_is_printed_shows_what_a_tpm_signs_with() {
+    let world = World::new();
+    let tpm = SoftTpm::new(Kind::Ecc);
+    let entry = individual("press-1", crate::common::tpm(&tpm.keys()));
+    world.put(&entry.to(&[A]));
+    let unsigned = Device::with_tpm("press-1", tpm.keys(), None);
+    let asked = world.authenticate_for(&unsigned, None);
+    let Authentication::Challenge { authentication_key } = &asked else {
+        panic!("{asked:?}");
+    };
+    let nonce = tpm.open(authentication_key).unwrap().key;
+    let token = sas::token(
+        &nonce,
+        SCOPE,
+        "press-1",
+        Clock::now(&world.clock).plus(HOUR),
+    );
+    let device = Device::with_tpm("press-1", tpm.keys(), Some(token));
+    let hello = device.hello(Clock::now(&world.clock), None);
+    let session = world.session(&device);
+    let register = DeviceRequest::Register { payload: None };
+    let reply = world.call(&session, &device, register);
+    let id = RegistrationId::parse("press-1").unwrap();
+    let in_flight = block_on(world.admin.registration(&id)).unwrap();
+    let reply_text = shown(&reply);
+    let told = finish(reply);
+    let DeviceAuth::Keys { primary, secondary } = world.on(A, "press-1").unwrap().auth else {
+        panic!("no keys");
+    };
+    let secrets = [nonce, primary, secondary];
+    check("a challenge", &shown(&asked), &secrets);
+    check("a hello", &shown(&hello), &secrets);
+    check("a session", &shown(&session), &secrets);
+    check("a reply", &reply_text, &secrets);
+    check("a registration in flight", &shown(&in_flight), &secrets);
+    check("an answer", &shown(&told), &secrets);
+    check("a hub's calls", &shown(&world.hubs.calls()), &secrets);
+    check(
+        "events",
+        &shown(&world.events.of(&scope(SCOPE), &id)),
+        &secrets,
+    );
+    check("the service", &shown(&world.service), &secrets);
     check("the store", &shown(&world.store), &secrets);
 }
