@@ -1,8 +1,12 @@
 //! Being asked for a signature.
 
+use std::sync::{Arc, Mutex};
+
+use dps_core::admin::Admin;
 use dps_core::crypto::Crypto;
 use dps_core::event::EventKind;
 use dps_core::id::RegistrationId;
+use dps_core::store::{Scan, Store, Table};
 use dps_testkit::certs::Ca;
 use dps_testkit::run::block_on;
 
@@ -72,6 +76,31 @@ fn a_new_instance_with_the_same_scope_makes_other_keys() {
         "writing the instance anew changes nothing"
     );
     assert_ne!(key(&World::new()), first);
+}
+
+#[test]
+fn two_who_write_a_new_instance_at_once_make_one_secret() {
+    fn secret(store: &Watched) -> Vec<u8> {
+        let scan = Scan {
+            scope: scope(SCOPE),
+            table: Table::Instance,
+            prefix: "nonce-key".into(),
+            after: None,
+            limit: 1,
+        };
+        let page = block_on(store.scan(&scan)).unwrap();
+        page.records[0].1.value.to_vec()
+    }
+    let store = Arc::new(Watched::default());
+    let admin = || Admin::new(Arc::clone(&store) as Arc<dyn Store>, scope(SCOPE));
+    let (first, second, seen) = (admin(), admin(), Arc::new(Mutex::new(None)));
+    let (watched, made) = (Arc::clone(&store), Arc::clone(&seen));
+    store.before_next_commit(move || {
+        block_on(first.put_instance(&instance(&[A]))).unwrap();
+        *made.lock().unwrap() = Some(secret(&watched));
+    });
+    block_on(second.put_instance(&instance(&[B]))).unwrap();
+    assert_eq!(seen.lock().unwrap().take(), Some(secret(&store)));
 }
 
 #[test]

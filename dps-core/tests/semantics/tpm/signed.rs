@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dps_core::api::DeviceRequest;
+use dps_core::id::RegistrationId;
 use dps_core::registration::{Mechanism, Status};
+use dps_testkit::run::block_on;
 use dps_testkit::tpm::Kind;
 
 use super::*;
@@ -102,6 +104,36 @@ fn what_is_not_signed_by_the_enrolled_tpm_is_refused() {
 }
 
 #[test]
+fn what_was_asked_of_another_endorsement_key_is_no_answer() {
+    let world = World::new();
+    let press = enrolled(&world);
+    // It can open what was made for both its keys, and signs for those it says it has.
+    let thief = Press::new("press-1");
+    let pretended = TpmKeys {
+        endorsement_key: press.keys().endorsement_key,
+        ..thief.keys()
+    };
+    let device = Device::with_tpm("press-1", pretended, Some(thief.token(&world)));
+    assert!(is_refused(&world, &device));
+}
+
+#[test]
+fn a_token_that_has_expired_is_refused_though_it_is_genuine() {
+    let world = World::new();
+    let press = enrolled(&world);
+    let asked = challenge(&world, &press.unsigned());
+    let nonce = press.tpm.open(&asked).unwrap().key;
+    let now = dps_core::time::Clock::now(&world.clock);
+    let token = sas::token(&nonce, SCOPE, "press-1", now);
+    world.clock.advance(Duration::from_secs(5 * 60));
+    let device = press.with(Some(token));
+    world.session(&device);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(is_refused(&world, &device));
+    assert!(world.why(&device).contains("validity period"));
+}
+
+#[test]
 fn one_endorsement_key_is_one_device() {
     let world = World::new();
     let press = enrolled(&world);
@@ -192,4 +224,7 @@ fn a_device_whose_entry_is_disabled_is_told_so() {
     let told = world.register(&press.signed(&world));
     assert_eq!(told.status(), Status::Disabled);
     assert!(told.state().extras.tpm.is_none());
+    let id = RegistrationId::parse("press-1").unwrap();
+    let record = block_on(world.admin.registration(&id)).unwrap().unwrap();
+    assert!(record.operation.extras.tpm.is_none(), "no key is made");
 }
