@@ -158,7 +158,7 @@ struct Parsed {
 }
 
 /// What a secret for the key is encrypted with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The modulus is in the last bytes.
     Rsa,

@@ -1,4 +1,6 @@
 use proptest::prelude::*;
+use tpm2_protocol::data::{Tpm2bPublic, TpmAlgId};
+use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
 
 use super::super::samples::{POINT, ecc, modulus, rsa, sized};
 use super::*;
@@ -267,6 +269,27 @@ fn damaged() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What `tpm2-protocol` makes of a key: its type, and the bytes it writes for it.
+fn elsewhere(bytes: &[u8]) -> Option<(TpmAlgId, Vec<u8>)> {
+    let (key, rest) = Tpm2bPublic::unmarshal(bytes).ok()?;
+    let mut buffer = [0; 512];
+    let mut writer = TpmWriter::new(&mut buffer);
+    key.marshal(&mut writer).ok()?;
+    rest.is_empty()
+        .then(|| (key.object_type, writer.as_bytes().to_vec()))
+}
+
+#[test]
+fn the_usual_keys_are_the_same_elsewhere() {
+    for (key, kind) in
+        keys()
+            .iter()
+            .zip([TpmAlgId::Rsa, TpmAlgId::Rsa, TpmAlgId::Ecc, TpmAlgId::Ecc])
+    {
+        assert_eq!(elsewhere(key), Some((kind, key.clone())));
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_key_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -276,7 +299,9 @@ proptest! {
     #[test]
     fn a_damaged_key_is_a_key_or_an_error(bytes in damaged()) {
         if let Ok(key) = PublicKey::parse(&bytes) {
-            prop_assert_eq!(key.bytes(), bytes);
+            prop_assert_eq!(key.bytes(), &bytes);
+            let (_, written) = elsewhere(&bytes).expect("taken elsewhere too");
+            prop_assert_eq!(written, bytes);
         }
     }
 }

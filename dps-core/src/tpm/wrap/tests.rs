@@ -4,6 +4,8 @@ use super::super::samples::{POINT, ecc, modulus, rsa};
 use super::*;
 use crate::crypto::SecureRandom;
 
+mod golden;
+
 /// Says what it was asked to encrypt, label first, and agrees on what everybody knows.
 #[derive(Debug)]
 struct Open;
@@ -291,21 +293,34 @@ fn the_seeds_are_encrypted_each_under_its_label() {
     assert!(parts[3].starts_with(&duplicate));
 }
 
-/// What a TPM does with a blob of [`OPEN`], and its device: the inverse of wrapping.
+/// Opens a blob of [`OPEN`].
 fn open(rsa_parents: bool, blob: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (ek, srk) = keys(rsa_parents);
     let parts = parts(blob);
-    let [id_object, secret, private, seed, public, text] = parts.as_slice() else {
-        panic!("{} parts", parts.len());
-    };
     let seed_of = |label: &[u8], key: &PublicKey, secret: &[u8]| match key.kind() {
         Kind::Rsa => <[u8; 32]>::try_from(&secret[label.len() + 4..][..32]).unwrap(),
         Kind::Ecc(point) => *kdfe(&[0x5a; 32], label, &secret[2..34], &point[1..33]),
     };
-    let inner_key = unprotect(&seed_of(IDENTITY, &ek, secret), srk.name(), id_object);
+    let seeds = [
+        seed_of(IDENTITY, &ek, &parts[1]),
+        seed_of(DUPLICATE, &srk, &parts[3]),
+    ];
+    open_with(seeds, srk.name(), &parts)
+}
+
+/// What a TPM does once it has the seeds: the inverse of wrapping. Returns the key and the text.
+fn open_with(
+    [credential, duplicate]: [[u8; 32]; 2],
+    storage_root_name: &[u8; 34],
+    parts: &[Vec<u8>],
+) -> (Vec<u8>, Vec<u8>) {
+    let [id_object, _, private, _, public, text] = parts else {
+        panic!("{} parts", parts.len());
+    };
+    let inner_key = unprotect(&credential, storage_root_name, id_object);
     let inner_key: [u8; 16] = inner_key[2..].try_into().unwrap();
     let name = public::name(public);
-    let mut inner = unprotect(&seed_of(DUPLICATE, &srk, seed), &name, private);
+    let mut inner = unprotect(&duplicate, &name, private);
     decrypt(&inner_key, &mut inner);
     let hash = Sha256::new()
         .chain_update(&inner[34..])
