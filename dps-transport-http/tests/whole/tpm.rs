@@ -325,7 +325,7 @@ async fn keys_that_are_none_are_400_and_ask_nobody() {
 
 #[tokio::test]
 async fn a_flood_of_unsigned_requests_writes_nothing_and_is_cut_off() {
-    const REQUESTS: usize = 20_000;
+    const REQUESTS: usize = 3000;
     const AHEAD: usize = 50;
     let (tpm, other) = (SoftTpm::new(Kind::Ecc), SoftTpm::new(Kind::Ecc));
     let site = Site::with(Choices {
