@@ -40,6 +40,11 @@ impl Name {
         if parts.next().is_some() || !fixed.eq_ignore_ascii_case("registrations") {
             return None;
         }
+        Self::of(scope, registration)
+    }
+
+    /// The device of that name in that scope; `None` if there can be none.
+    pub(crate) fn of(scope: &str, registration: &str) -> Option<Self> {
         Some(Self {
             scope: IdScope::parse(scope).ok()?,
             registration: RegistrationId::parse(registration).ok()?,

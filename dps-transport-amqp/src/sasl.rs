@@ -1,10 +1,13 @@
 //! Mechanisms by which a device proves who it is before its connection begins.
 
+mod tpm;
+
 use std::fmt::Debug;
 
 use dps_core::attest::Evidence;
 use dps_transport::Verdict;
 
+use self::tpm::Tpm;
 use crate::address::Name;
 use crate::codec::SaslCode;
 
@@ -39,12 +42,12 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// What we offer.
+    /// What we offer. The order matters only to whoever can do several.
     pub(crate) const fn ours(with_certificate: bool) -> Self {
         let names: &[_] = if with_certificate {
-            &["EXTERNAL", "PLAIN"]
+            &["EXTERNAL", "PLAIN", "TPM"]
         } else {
-            &["PLAIN"]
+            &["PLAIN", "TPM"]
         };
         Self { names, begin }
     }
@@ -60,6 +63,7 @@ fn begin(name: &str) -> Option<Box<dyn Mechanism>> {
     match name {
         "PLAIN" => Some(Box::new(Plain)),
         "EXTERNAL" => Some(Box::new(External)),
+        "TPM" => Some(Box::new(Tpm::Begun)),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ use dps_core::api::{
 };
 use dps_core::error::{Reason, ServiceError};
 use dps_core::time::Clock;
+use dps_core::tpm::TpmKeys;
 use dps_transport::device_json::DeviceRegistration;
 use dps_transport::{ByteStream, ClockStamps, Peer, Protocol, Stamps as _, Tasks, Terms, settle};
 use http::header::CONTENT_TYPE;
@@ -189,11 +190,11 @@ impl Exchange<'_> {
                 return (answer, false);
             }
         };
-        let request = match read_request(&address, &head.headers, body) {
-            Ok(request) => request,
+        let (request, tpm) = match read_request(&address, &head.headers, body) {
+            Ok(read) => read,
             Err(error) => return (self.stamp.error(&error), false),
         };
-        let hello = self.hello(&address, &head.headers);
+        let hello = self.hello(&address, &head.headers, tpm);
         let session = match self.parts.api.authenticate(hello).await {
             Authentication::Accepted(session) => session,
             Authentication::Challenge { authentication_key } => {
@@ -212,11 +213,11 @@ impl Exchange<'_> {
         (self.render(&address, head, &response), true)
     }
 
-    fn hello(&self, address: &Address, headers: &HeaderMap) -> DeviceHello {
+    fn hello(&self, address: &Address, headers: &HeaderMap, tpm: Option<TpmKeys>) -> DeviceHello {
         DeviceHello {
             scope: address.scope.clone(),
             registration: address.registration.clone(),
-            evidence: evidence(headers, self.peer),
+            evidence: evidence(headers, tpm, self.peer),
             operation: match &address.action {
                 Action::Poll(operation) => Some(operation.clone()),
                 Action::Register | Action::LookUp => None,
@@ -240,26 +241,28 @@ impl Exchange<'_> {
     }
 }
 
+/// What is asked, and the keys of a TPM that are shown with it. A poll shows none: its body is nobody's.
 fn read_request(
     address: &Address,
     headers: &HeaderMap,
     body: Result<Bytes, ServiceError>,
-) -> Result<DeviceRequest, ServiceError> {
+) -> Result<(DeviceRequest, Option<TpmKeys>), ServiceError> {
     let body = body?;
     if let Action::Poll(operation) = &address.action {
         let operation = operation.clone();
-        return Ok(DeviceRequest::OperationStatus { operation });
+        return Ok((DeviceRequest::OperationStatus { operation }, None));
     }
     if !body.is_empty() && !is_json(headers) {
         return Err(ServiceError::new(Reason::UnsupportedMediaType));
     }
     let sent = DeviceRegistration::parse(&body, &address.registration)?;
-    Ok(match address.action {
+    let request = match address.action {
         Action::Register => DeviceRequest::Register {
             payload: sent.payload,
         },
         _ => DeviceRequest::RegistrationStatus,
-    })
+    };
+    Ok((request, sent.tpm))
 }
 
 /// Parameters do not matter; the SDK for C names the character set.

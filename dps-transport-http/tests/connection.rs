@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use dps_core::api::{DeviceResponse, Reply, Work};
+use dps_core::api::{Authentication, DeviceResponse, Reply, Work};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::registration::Phase;
 use dps_transport::{Protocol, Tasks};
@@ -292,4 +292,29 @@ async fn limits_can_be_changed() {
     assert_eq!(life_after(&mut wire).await.as_secs(), 5);
     let told = ask(&http, request("PUT", REGISTER, "{   }")).await;
     assert_eq!(told.status, 413);
+}
+
+/// Challenges a device on a connection, and lets it take its time to sign.
+async fn signed_after(delay: Duration) -> Option<u16> {
+    let challenge = || Authentication::Challenge {
+        authentication_key: vec![1],
+    };
+    let mut wire = Wire::to(&Script::refusing(challenge).served().1);
+    let put = raw("PUT", REGISTER, "{}");
+    let told = wire.ask(&put).await;
+    assert_eq!((told.status, told.header("connection")), (401, None));
+    sleep(delay).await;
+    if wire.io.write_all(put.as_bytes()).await.is_err() {
+        return None;
+    }
+    Some(wire.read().await.status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_waits_for_a_tpm_that_is_slow_to_sign() {
+    for seconds in [0, 12, 30, 55] {
+        let status = signed_after(Duration::from_secs(seconds)).await;
+        assert_eq!(status, Some(401), "{seconds}");
+    }
+    assert_eq!(signed_after(Duration::from_secs(62)).await, None);
 }

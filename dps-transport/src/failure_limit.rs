@@ -20,9 +20,13 @@ use crate::prefix::Prefix;
 /// How many addresses are remembered; the one not seen for longest is forgotten first.
 const ADDRESSES: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
 
+/// How many challenges weigh as much as one failed attempt.
+const CHALLENGES: u32 = 10;
+
 /// A [`DeviceApi`] that refuses an address after too many failed attempts, without asking further.
 ///
-/// Only attempts that end in 401 count; IPv6 addresses count by their first 64 bits. A refused caller
+/// Only attempts that end in 401 count; one that ends in a challenge counts a tenth, because an honest
+/// device with a TPM needs one for each registration, and many may share an address (our choice). IPv6 addresses count by their first 64 bits. A refused caller
 /// is told what it would be told for a wrong key, so the limit gives nothing away, and its further
 /// attempts cost a look-up. Others are served meanwhile, but those that share its address are not:
 /// behind an address translator, one device that tries a wrong key more often than the limit shuts
@@ -67,6 +71,8 @@ impl FailureLimit {
     ///
     /// * `per_minute`: failed attempts that are forgiven each minute; more than 60,000 count as that.
     /// * `burst`: failed attempts that are taken at once, from an address that had none.
+    ///
+    /// Challenges have ten times as much room, or 60,000 a minute if that is less.
     #[must_use]
     pub fn with_limit(mut self, per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
         // Time is counted in whole milliseconds.
@@ -83,13 +89,14 @@ impl FailureLimit {
         forgiven.is_none_or(|moment| moment <= now.plus(all_but_one))
     }
 
-    fn count_failure(&self, address: IpAddr, now: Timestamp) {
+    /// Counts what takes `weight` to be forgiven.
+    fn count(&self, address: IpAddr, weight: Duration, now: Timestamp) {
         let mut forgiven = self.forgiven();
         let moment = forgiven.get_or_insert_mut(Prefix::from(address), || now);
         // Many attempts that began together may fail together: what they add beyond the burst is
         // not held against later ones.
         let latest = now.plus(self.interval.saturating_mul(self.burst));
-        *moment = (*moment).max(now).plus(self.interval).min(latest);
+        *moment = (*moment).max(now).plus(weight).min(latest);
     }
 
     fn refusal(&self) -> ServiceError {
@@ -115,11 +122,16 @@ impl DeviceApi for FailureLimit {
             return Authentication::Denied(self.refusal());
         }
         let verdict = self.inner.authenticate(hello).await;
-        if let Authentication::Denied(error) = &verdict
-            && error.reason() == Reason::Unauthorized
-        {
-            self.count_failure(address, self.clock.now());
-        }
+        let weight = match &verdict {
+            Authentication::Denied(error) if error.reason() == Reason::Unauthorized => {
+                self.interval
+            }
+            Authentication::Challenge { .. } => {
+                (self.interval / CHALLENGES).max(Duration::from_millis(1))
+            }
+            _ => return verdict,
+        };
+        self.count(address, weight, self.clock.now());
         verdict
     }
 

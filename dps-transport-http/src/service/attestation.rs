@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use dps_core::certificate::Certificate;
 use dps_core::crypto::{Crypto, CryptoError};
 use dps_core::enrollment::{Attestation, Slots, X509Attestation};
 use dps_core::id::SecretBytes;
+use dps_core::tpm::{MAX_PUBLIC_KEY_BYTES, PublicKey};
 
 use super::certificate;
 use super::error::{EnrollmentError, Problem};
@@ -42,7 +44,7 @@ pub(super) fn read(
     crypto: &Crypto,
     notes: &mut Vec<String>,
 ) -> Result<Attestation, EnrollmentError> {
-    const TYPES: Problem = Problem::NotAWord("x509, symmetricKey");
+    const TYPES: Problem = Problem::NotAWord("x509, symmetricKey, tpm");
     let attestation = enrollment.object("attestation")?;
     let attestation = enrollment.required("attestation", attestation)?;
     let name = attestation.text("type")?;
@@ -55,15 +57,67 @@ pub(super) fn read(
         let x509 = attestation.required("x509", x509)?;
         Ok(Attestation::X509(x509_attestation(&x509, kind, notes)?))
     } else if is("tpm") {
-        let text = "attestation by TPM is not available: use x509 or symmetricKey";
-        Err(attestation.fault("type", Problem::Unfit(text)))
+        tpm(&attestation, kind, crypto)
     } else if is("none") {
-        let text =
-            "an enrollment without attestation would let anybody in: use x509 or symmetricKey";
+        let text = "an enrollment without attestation would let anybody in: use x509, symmetricKey or \
+                    tpm";
         Err(attestation.fault("type", Problem::Unfit(text)))
     } else {
         Err(attestation.fault("type", TYPES))
     }
+}
+
+/// # Source
+/// `TpmAttestation` of the service API. The storage root key may be left out or empty
+/// (Azure/azure-iot-sdk-csharp issue 378); whatever it is, devices are not held to it.
+fn tpm(
+    attestation: &Object<'_>,
+    kind: Kind,
+    crypto: &Crypto,
+) -> Result<Attestation, EnrollmentError> {
+    let unfit = |text| attestation.fault("type", Problem::Unfit(text));
+    if kind == Kind::Group {
+        return Err(unfit(
+            "a TPM is enrolled by itself: a group is attested by x509 or symmetricKey",
+        ));
+    }
+    if crypto.parents.is_none() {
+        return Err(unfit(
+            "the cryptographic provider cannot encrypt for a TPM: build dps-core with `aws-lc`, or use \
+             x509 or symmetricKey",
+        ));
+    }
+    let tpm = attestation.object("tpm")?;
+    let tpm = attestation.required("tpm", tpm)?;
+    let endorsement_key = bytes(&tpm, "endorsementKey")?;
+    let endorsement_key = tpm.required("endorsementKey", endorsement_key)?;
+    let endorsement_key = PublicKey::parse(&endorsement_key)
+        .map_err(|error| tpm.fault("endorsementKey", Problem::TpmKey(error)))?;
+    let storage_root_key = bytes(&tpm, "storageRootKey")?.map(Bytes::from);
+    if let Some(key) = &storage_root_key
+        && key.len() > MAX_PUBLIC_KEY_BYTES
+    {
+        let problem = Problem::KeyLength {
+            bytes: key.len(),
+            min: 0,
+            max: MAX_PUBLIC_KEY_BYTES,
+        };
+        return Err(tpm.fault("storageRootKey", problem));
+    }
+    Ok(Attestation::Tpm {
+        endorsement_key,
+        storage_root_key,
+    })
+}
+
+fn bytes(members: &Object<'_>, name: &str) -> Result<Option<Vec<u8>>, EnrollmentError> {
+    let Some(text) = members.text(name)? else {
+        return Ok(None);
+    };
+    let bytes = BASE64_STANDARD.decode(text);
+    Ok(Some(
+        bytes.map_err(|_| members.fault(name, Problem::NotBase64))?,
+    ))
 }
 
 fn symmetric_key(

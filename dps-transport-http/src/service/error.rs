@@ -4,6 +4,7 @@ use dps_core::certificate::CertificateError;
 use dps_core::crypto::CryptoError;
 use dps_core::id::IdError;
 use dps_core::json::JsonError;
+use dps_core::tpm::PublicKeyError;
 
 use super::MAX_ENROLLMENT_BYTES;
 
@@ -59,6 +60,9 @@ pub enum Problem {
         /// The longest there may be.
         max: usize,
     },
+    /// It is not a key that a TPM decrypts with.
+    #[error(transparent)]
+    TpmKey(#[from] PublicKeyError),
     /// It is PEM, but there is no certificate to be read in it.
     #[error("holds no certificate that can be read as PEM")]
     NoPemCertificate,

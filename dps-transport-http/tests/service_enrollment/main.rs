@@ -11,6 +11,7 @@ use dps_core::certificate::Certificate;
 use dps_core::crypto::AWS_LC;
 use dps_core::enrollment::{Attestation, Enrollment, ReprovisionPolicy, Subject, X509Attestation};
 use dps_core::time::{Clock, SystemClock, Timestamp};
+use dps_testkit::tpm::{Kind, SoftTpm};
 use dps_transport_http::service::{EnrollmentError, EnrollmentReader, ReadEnrollment};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
@@ -65,6 +66,17 @@ fn symmetric() -> Value {
             "secondaryKey": BASE64_STANDARD.encode([2; 16]),
         }},
     })
+}
+
+/// An enrollment of a TPM by both its keys, with changes to these.
+fn by_tpm(tpm: &SoftTpm, changes: &Value) -> Value {
+    let keys = tpm.keys();
+    let both = json!({
+        "endorsementKey": BASE64_STANDARD.encode(keys.endorsement_key.bytes()),
+        "storageRootKey": BASE64_STANDARD.encode(keys.storage_root_key.bytes()),
+    });
+    let tpm = with(&both, changes);
+    json!({"registrationId": "press-1", "attestation": {"type": "tpm", "tpm": tpm}})
 }
 
 fn x509(slots: &str, primary: &str) -> Value {
@@ -339,4 +351,31 @@ fn what_is_allowed_and_cannot_work_is_noted() {
              no device can come by it",
         ]
     );
+}
+
+#[test]
+fn a_tpm_is_enrolled_by_its_endorsement_key_and_another_key_is_kept_as_it_is() {
+    for kind in [Kind::Rsa, Kind::Ecc] {
+        let tpm = SoftTpm::new(kind);
+        let (keys, base64) = (tpm.keys(), |bytes: &[u8]| BASE64_STANDARD.encode(bytes));
+        let root = keys.storage_root_key.bytes();
+        for (written, kept) in [
+            (Value::Null, None),
+            (json!(""), Some(&b""[..])),
+            (json!(base64(root)), Some(root)),
+            (json!(base64(b"of another kind")), Some(b"of another kind")),
+        ] {
+            let mut document = by_tpm(&tpm, &json!({"storageRootKey": written}));
+            document["attestation"]["type"] = "TPM".into();
+            let Attestation::Tpm {
+                endorsement_key,
+                storage_root_key,
+            } = individual(&document).unwrap().attestation
+            else {
+                panic!("not by TPM")
+            };
+            assert_eq!(endorsement_key, keys.endorsement_key);
+            assert_eq!(storage_root_key.as_deref(), kept);
+        }
+    }
 }

@@ -2,11 +2,14 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dps_core::crypto::AWS_LC;
 use dps_core::json::MAX_DEPTH;
-use dps_transport_http::service::{EnrollmentError, MAX_ENROLLMENT_BYTES};
+use dps_core::time::{Clock, SystemClock};
+use dps_testkit::tpm::{Kind, SoftTpm};
+use dps_transport_http::service::{EnrollmentError, EnrollmentReader, MAX_ENROLLMENT_BYTES};
 use serde_json::json;
 
-use super::{certificate, complaint, group, individual, reader, symmetric, with, x509};
+use super::{by_tpm, certificate, complaint, group, individual, reader, symmetric, with, x509};
 
 #[test]
 fn each_complaint_about_an_individual_enrollment_names_the_member() {
@@ -40,16 +43,36 @@ fn each_complaint_about_an_individual_enrollment_names_the_member() {
         (json!({"attestation": {}}), "attestation.type: is missing"),
         (
             json!({"attestation": {"type": "rfid"}}),
-            "attestation.type: must be one of x509, symmetricKey",
+            "attestation.type: must be one of x509, symmetricKey, tpm",
+        ),
+        (
+            json!({"attestation": {"type": "tpm"}}),
+            "attestation.tpm: is missing",
+        ),
+        (
+            json!({"attestation": {"type": "tpm", "tpm": {"storageRootKey": ""}}}),
+            "attestation.tpm.endorsementKey: is missing",
+        ),
+        (
+            json!({"attestation": {"type": "tpm", "tpm": {"endorsementKey": ["AAAA"]}}}),
+            "attestation.tpm.endorsementKey: must be a string",
+        ),
+        (
+            json!({"attestation": {"type": "tpm", "tpm": {"endorsementKey": "AAA"}}}),
+            "attestation.tpm.endorsementKey: is not base64",
+        ),
+        (
+            json!({"attestation": {"type": "tpm", "tpm": {"endorsementKey": ""}}}),
+            "attestation.tpm.endorsementKey: the key ends within its size",
         ),
         (
             json!({"attestation": {"type": "tpm", "tpm": {"endorsementKey": "AAAA"}}}),
-            "attestation.type: attestation by TPM is not available: use x509 or symmetricKey",
+            "attestation.tpm.endorsementKey: the size in front of the key says 0 bytes, and 1 follow",
         ),
         (
             json!({"attestation": {"type": "none"}}),
-            "attestation.type: an enrollment without attestation would let anybody in: use x509 or \
-             symmetricKey",
+            "attestation.type: an enrollment without attestation would let anybody in: use x509, \
+             symmetricKey or tpm",
         ),
         (
             json!({"attestation": {"type": "x509"}}),
@@ -174,6 +197,11 @@ fn each_complaint_about_a_group_names_the_member() {
             "enrollmentGroupId: character 1 of the name is not allowed there",
         ),
         (
+            json!({"enrollmentGroupId": "g", "attestation": {"type": "tpm", "tpm": {}}}),
+            "attestation.type: a TPM is enrolled by itself: a group is attested by x509 or \
+             symmetricKey",
+        ),
+        (
             json!({"enrollmentGroupId": "g", "attestation": x509("clientCertificates", &pem)}),
             "attestation.x509.clientCertificates: an enrollment group names signingCertificates or \
              caReferences",
@@ -212,4 +240,51 @@ fn documents_are_bounded_in_size_and_depth_and_name_no_member_twice() {
             Err(EnrollmentError::Json(_))
         ));
     }
+}
+
+#[test]
+fn a_storage_root_key_has_to_be_base64_and_of_a_size_that_one_can_have() {
+    for (key, expected) in [
+        (json!("%"), "is not base64"),
+        (json!({}), "must be a string"),
+        (
+            json!(BASE64_STANDARD.encode([0; 349])),
+            "349 bytes, must have 0 to 348",
+        ),
+    ] {
+        let document = by_tpm(&SoftTpm::new(Kind::Ecc), &json!({"storageRootKey": key}));
+        assert_eq!(
+            complaint(individual(&document)),
+            format!("attestation.tpm.storageRootKey: {expected}")
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_cut_anywhere_is_refused_and_why_is_said() {
+    let tpm = SoftTpm::new(Kind::Rsa);
+    let key = tpm.keys().endorsement_key;
+    for end in 0..key.bytes().len() {
+        let cut = BASE64_STANDARD.encode(&key.bytes()[..end]);
+        let document = by_tpm(&tpm, &json!({"endorsementKey": cut}));
+        let said = complaint(individual(&document));
+        let why = said
+            .strip_prefix("attestation.tpm.endorsementKey: ")
+            .unwrap();
+        assert!(why.starts_with("the "), "{said}");
+    }
+}
+
+#[test]
+fn without_encryption_for_tpms_none_is_enrolled_and_what_to_do_is_said() {
+    let mut crypto = AWS_LC;
+    crypto.parents = None;
+    let reader = EnrollmentReader::new(crypto, SystemClock.now());
+    let document = by_tpm(&SoftTpm::new(Kind::Ecc), &json!({}));
+    assert_eq!(
+        complaint(reader.individual(&document)),
+        "attestation.type: the cryptographic provider cannot encrypt for a TPM: build dps-core with \
+         `aws-lc`, or use x509 or symmetricKey"
+    );
+    assert!(reader.individual(&symmetric()).is_ok());
 }

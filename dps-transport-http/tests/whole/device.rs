@@ -114,6 +114,8 @@ impl Device {
 /// A connection that is open.
 pub struct Line {
     pub stream: TlsStream<TcpStream>,
+    /// How many answers have come.
+    pub answers: usize,
 }
 
 impl Line {
@@ -138,7 +140,7 @@ impl Line {
         let name = ServerName::try_from("dps.test").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, socket).await.unwrap();
-        Self { stream }
+        Self { stream, answers: 0 }
     }
 
     pub async fn send(&mut self, request: &str) {
@@ -160,6 +162,7 @@ impl Line {
             .collect();
         let mut body = vec![0; headers["content-length"].parse().unwrap()];
         self.stream.read_exact(&mut body).await.unwrap();
+        self.answers += 1;
         let body = serde_json::from_slice(&body).unwrap();
         Answer {
             status,

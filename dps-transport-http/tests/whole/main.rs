@@ -13,3 +13,4 @@ mod device;
 mod hubs;
 mod life;
 mod site;
+mod tpm;

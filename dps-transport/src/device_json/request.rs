@@ -1,9 +1,12 @@
 //! What devices send.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::RegistrationId;
 use dps_core::json;
-use serde_json::Value;
+use dps_core::tpm::{MAX_PUBLIC_KEY_BYTES, PublicKey, PublicKeyError, TpmKeys};
+use serde_json::{Map, Value};
 
 /// The largest body that is taken, in bytes.
 ///
@@ -16,6 +19,9 @@ pub const MAX_BODY_BYTES: usize = 96 * 1024;
 pub struct DeviceRegistration {
     /// For the allocation hook: any JSON but `null`, which says the same as nothing.
     pub payload: Option<Value>,
+    /// What its TPM is known by: `tpm`, as `endorsementKey` and `storageRootKey`, each a `TPM2B_PUBLIC`
+    /// in base64. HTTP alone goes by them; elsewhere who the device is has been settled before.
+    pub tpm: Option<TpmKeys>,
 }
 
 impl DeviceRegistration {
@@ -51,8 +57,37 @@ impl DeviceRegistration {
             Some(_) => return Err(malformed("registrationId has to be a string")),
         }
         let payload = members.remove("payload").filter(|value| !value.is_null());
-        Ok(Self { payload })
+        let tpm = tpm(members.get("tpm"))?;
+        Ok(Self { payload, tpm })
     }
+}
+
+/// `TpmAttestation` of the device API: both keys, or no such member at all.
+fn tpm(member: Option<&Value>) -> Result<Option<TpmKeys>, ServiceError> {
+    let members = match member {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(members)) => members,
+        Some(_) => return Err(malformed("tpm has to be an object")),
+    };
+    Ok(Some(TpmKeys {
+        endorsement_key: public_key(members, "endorsementKey")?,
+        storage_root_key: public_key(members, "storageRootKey")?,
+    }))
+}
+
+fn public_key(tpm: &Map<String, Value>, name: &str) -> Result<PublicKey, ServiceError> {
+    let text = match tpm.get(name) {
+        None | Some(Value::Null) => return Err(malformed(format!("tpm.{name} is missing"))),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(malformed(format!("tpm.{name} has to be a string"))),
+    };
+    let wrong = |error: PublicKeyError| malformed(format!("tpm.{name}: {error}"));
+    if text.len() > MAX_PUBLIC_KEY_BYTES.div_ceil(3) * 4 {
+        return Err(wrong(PublicKeyError::TooLong));
+    }
+    let bytes = STANDARD.decode(text);
+    let bytes = bytes.map_err(|_| malformed(format!("tpm.{name} is not base64")))?;
+    PublicKey::parse(&bytes).map_err(wrong)
 }
 
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> ServiceError {
@@ -61,9 +96,39 @@ fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> ServiceError
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+    use dps_testkit::tpm::{Kind, SoftTpm};
     use proptest::prelude::*;
     use serde_json::json;
+
+    static TPM: LazyLock<SoftTpm> = LazyLock::new(|| SoftTpm::new(Kind::Ecc));
+
+    /// A body with a `tpm` that has these members.
+    fn shown(tpm: &Value) -> Result<Option<TpmKeys>, String> {
+        let id = RegistrationId::parse("Press-1").unwrap();
+        let body = json!({"registrationId": "press-1", "tpm": tpm}).to_string();
+        let sent = DeviceRegistration::parse(body.as_bytes(), &id);
+        sent.map(|sent| sent.tpm).map_err(|error| {
+            assert_eq!(error.reason(), Reason::Malformed);
+            error.message().to_owned()
+        })
+    }
+
+    /// Both keys; `bytes` take the place of the one called `name`.
+    fn with(name: &str, bytes: &[u8]) -> Value {
+        let keys = TPM.keys();
+        let mut tpm = json!({
+            "endorsementKey": STANDARD.encode(keys.endorsement_key.bytes()),
+            "storageRootKey": STANDARD.encode(keys.storage_root_key.bytes()),
+            "newer": {},
+        });
+        tpm[name] = STANDARD.encode(bytes).into();
+        tpm
+    }
+
+    const NAMES: [&str; 2] = ["endorsementKey", "storageRootKey"];
 
     fn parse(body: &str) -> Result<Option<Value>, String> {
         parse_bytes(body.as_bytes())
@@ -136,12 +201,135 @@ mod tests {
         assert!(parse_bytes(b"{\"payload\":\"\xff\"}").is_err());
     }
 
+    #[test]
+    fn both_keys_of_a_tpm_are_read() {
+        for tpm in [SoftTpm::new(Kind::Ecc), SoftTpm::new(Kind::Rsa)] {
+            let keys = tpm.keys();
+            let members = json!({
+                "endorsementKey": STANDARD.encode(keys.endorsement_key.bytes()),
+                "storageRootKey": STANDARD.encode(keys.storage_root_key.bytes()),
+            });
+            assert_eq!(shown(&members), Ok(Some(keys)));
+        }
+    }
+
+    #[test]
+    fn without_a_tpm_no_keys_are_shown() {
+        assert_eq!(shown(&Value::Null), Ok(None));
+        assert_eq!(shown(&json!([])), Err("tpm has to be an object".into()));
+    }
+
+    #[test]
+    fn a_tpm_shows_both_its_keys_or_which_one_is_missing_is_said() {
+        for name in NAMES {
+            let mut tpm = with(name, &[]);
+            tpm[name] = Value::Null;
+            assert_eq!(shown(&tpm), Err(format!("tpm.{name} is missing")));
+            tpm.as_object_mut().unwrap().remove(name);
+            assert_eq!(shown(&tpm), Err(format!("tpm.{name} is missing")));
+            tpm[name] = json!(7);
+            assert_eq!(shown(&tpm), Err(format!("tpm.{name} has to be a string")));
+        }
+        assert_eq!(
+            shown(&json!({})),
+            Err("tpm.endorsementKey is missing".into())
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_not_base64_is_refused_by_name() {
+        for name in NAMES {
+            for text in [
+                "!", "AAA", "AA=A", "AAAA\n", "AB==", "__8=", "\u{e4}", "AAAA====",
+            ] {
+                let mut tpm = with(name, &[]);
+                tpm[name] = text.into();
+                assert_eq!(shown(&tpm), Err(format!("tpm.{name} is not base64")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_decoded_if_it_is_too_long_to_be_one() {
+        for name in NAMES {
+            let mut tpm = with(name, &[]);
+            tpm[name] = "!".repeat(80_000).into();
+            let said = format!("tpm.{name}: the key is longer than 348 bytes");
+            assert_eq!(shown(&tpm), Err(said.clone()));
+            assert_eq!(shown(&with(name, &[0; 349])), Err(said));
+            let longest = shown(&with(name, &[0; 348])).unwrap_err();
+            assert!(
+                longest.contains("the size in front of the key"),
+                "{longest}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_cut_anywhere_or_goes_on_is_refused_and_why_is_said() {
+        let keys = TPM.keys();
+        for (name, key) in NAMES
+            .into_iter()
+            .zip([keys.endorsement_key.bytes(), keys.storage_root_key.bytes()])
+        {
+            for end in 0..key.len() {
+                let said = shown(&with(name, &key[..end])).unwrap_err();
+                assert!(said.starts_with(&format!("tpm.{name}: the ")), "{said}");
+            }
+            let said = shown(&with(name, &[key, &[0]].concat())).unwrap_err();
+            let size = key.len() - 2;
+            assert_eq!(
+                said,
+                format!(
+                    "tpm.{name}: the size in front of the key says {size} bytes, and {} follow",
+                    size + 1
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_may_sign_is_refused() {
+        let mut key = TPM.keys().endorsement_key.bytes().to_vec();
+        // The attribute `sign` is the third bit of the third byte of four.
+        key[7] |= 0x04;
+        let said = shown(&with("endorsementKey", &key)).unwrap_err();
+        assert!(said.contains("sign must not"), "{said}");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_a_registration_or_an_error(
             bytes in proptest::collection::vec(any::<u8>(), 0..200)
         ) {
             let _ = parse_bytes(&bytes);
+        }
+
+        #[test]
+        fn text_that_is_no_key_is_an_error_that_names_it(
+            text in prop_oneof![".{0,40}", "[A-Za-z0-9+/]{0,480}={0,2}"],
+            nth in 0_usize..2,
+        ) {
+            let mut tpm = with(NAMES[nth], &[]);
+            tpm[NAMES[nth]] = text.into();
+            let said = shown(&tpm).unwrap_err();
+            let named = said.starts_with(&format!("tpm.{}", NAMES[nth]));
+            prop_assert!(named, "{said}");
+        }
+
+        #[test]
+        fn a_key_with_other_bytes_in_it_is_that_key_or_an_error(
+            at in 0_usize..100, byte: u8, nth in 0_usize..2,
+        ) {
+            let keys = TPM.keys();
+            let mut key = [&keys.endorsement_key, &keys.storage_root_key][nth].bytes().to_vec();
+            let at = at % key.len();
+            key[at] = byte;
+            if let Ok(shown) = shown(&with(NAMES[nth], &key)) {
+                let shown = shown.unwrap();
+                let shown = [shown.endorsement_key, shown.storage_root_key];
+                prop_assert_eq!(shown[nth].bytes(), key);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use dps_testkit::clock::ManualClock;
 
 use super::*;
 
-/// Believes the device `good`, cannot judge `broken`, and counts how often it is asked.
+/// Believes the device `good`, asks `asked` for more, cannot judge `broken`, and counts how often it is asked.
 #[derive(Debug, Default)]
 struct Judge {
     asked: AtomicUsize,
@@ -30,6 +30,11 @@ impl DeviceApi for Judge {
                 let sign_in = SignIn::Known(DeviceAuth::CertificateAuthority);
                 let attested = Attested::assertion(sign_in);
                 return Authentication::Accepted(Session::assertion(&hello, attested));
+            }
+            "asked" => {
+                return Authentication::Challenge {
+                    authentication_key: vec![1],
+                };
             }
             "broken" => Reason::Unavailable,
             _ => Reason::Unauthorized,
@@ -208,4 +213,51 @@ async fn another_limit_can_be_set() {
     assert_eq!(bench.judge.asked(), 1);
     bench.clock.advance(Duration::from_secs(10));
     assert!(bench.is_believed(ATTACKER).await);
+}
+
+#[tokio::test]
+async fn a_challenge_weighs_a_tenth_of_a_failure() {
+    let bench = Bench::new();
+    for _ in 0..100_000 {
+        bench.attempt(ATTACKER, "asked").await;
+    }
+    // One more than what fits beside a failure.
+    assert_eq!(bench.judge.asked(), 10 * 59 + 1);
+    assert!(!bench.is_believed(ATTACKER).await);
+    assert!(bench.is_believed(NEIGHBOUR).await);
+    bench.clock.advance(Duration::from_millis(100));
+    assert!(bench.is_believed(ATTACKER).await);
+}
+
+#[tokio::test]
+async fn many_devices_behind_one_address_can_be_challenged_and_believed() {
+    let bench = Bench::new();
+    for _ in 0..2000 {
+        let asked = bench.attempt(ATTACKER, "asked").await;
+        assert!(matches!(asked, Authentication::Challenge { .. }));
+        assert!(bench.is_believed(ATTACKER).await);
+        bench.clock.advance(Duration::from_millis(100));
+    }
+}
+
+#[tokio::test]
+async fn challenges_and_failures_are_counted_together() {
+    let bench = Bench::new();
+    for _ in 0..590 {
+        bench.attempt(ATTACKER, "asked").await;
+    }
+    assert!(bench.is_believed(ATTACKER).await);
+    bench.attempt(ATTACKER, "stranger").await;
+    assert!(!bench.is_believed(ATTACKER).await);
+}
+
+#[tokio::test]
+async fn a_challenge_weighs_something_whatever_the_limit() {
+    let mut bench = Bench::new();
+    let limit = bench.limit;
+    bench.limit = limit.with_limit(NonZeroU32::MAX, NonZeroU32::new(5).unwrap());
+    for _ in 0..100 {
+        bench.attempt(ATTACKER, "asked").await;
+    }
+    assert_eq!(bench.judge.asked(), 5);
 }

@@ -24,7 +24,7 @@ fn wrong_protocols_and_frames_out_of_turn_are_refused_before_anything_is_asked()
     assert_eq!(unheard(&[AMQP, AMQP]), closed);
     let long = sasl(&crate::codec::SaslFrame::Init {
         mechanism: "PLAIN",
-        initial_response: Some(&[0; 512]),
+        initial_response: Some(&[0; 1024]),
     });
     assert_eq!(unheard(&[SASL, &long]).len(), 2);
 }

@@ -1,11 +1,11 @@
 mod forbidden;
 mod golden;
 mod patience;
-mod plugged;
 mod pressure;
 mod properties;
 mod proving;
 mod requests;
+mod tpm;
 
 use std::net::IpAddr;
 
@@ -197,7 +197,7 @@ impl Talk {
             told,
             [
                 "AMQP 3",
-                "mechanisms PLAIN",
+                "mechanisms PLAIN TPM",
                 "outcome 0",
                 "AMQP 0",
                 "open",

@@ -6,7 +6,7 @@ use super::*;
 fn a_device_with_a_key_proves_itself_step_by_step() {
     let mut talk = Talk::new();
     talk.send(SASL);
-    assert_eq!(talk.told(), ["AMQP 3", "mechanisms PLAIN"]);
+    assert_eq!(talk.told(), ["AMQP 3", "mechanisms PLAIN TPM"]);
     talk.send(&init("PLAIN", Some(PLAIN)));
     let hello = talk.hello();
     assert_eq!(hello.scope.as_str(), "0neS");
@@ -93,7 +93,7 @@ fn external_looks_nothing_up_whatever_is_said_with_it() {
     for response in [None, Some(&b""[..]), Some(b"somebody else")] {
         let mut talk = Talk::by(certified());
         talk.send(SASL);
-        assert_eq!(talk.told(), ["AMQP 3", "mechanisms EXTERNAL PLAIN"]);
+        assert_eq!(talk.told(), ["AMQP 3", "mechanisms EXTERNAL PLAIN TPM"]);
         talk.send(&init("EXTERNAL", response));
         assert_eq!(talk.told(), ["outcome 0"]);
         talk.send(&linking());
@@ -117,7 +117,8 @@ fn mechanisms_that_are_not_offered_cannot_be_chosen() {
         "EXTERNAL",
         "ANONYMOUS",
         "plain",
-        "TPM",
+        "tpm",
+        "TPM2",
         "MSSBCBS",
         "",
         "PLAIN ",
@@ -126,7 +127,7 @@ fn mechanisms_that_are_not_offered_cannot_be_chosen() {
         talk.send(&[SASL, &init(name, Some(PLAIN))].concat());
         assert_eq!(
             talk.told(),
-            ["AMQP 3", "mechanisms PLAIN", "outcome 1"],
+            ["AMQP 3", "mechanisms PLAIN TPM", "outcome 1"],
             "{name}"
         );
         assert_eq!(talk.over(), End::Unproven);
@@ -162,7 +163,10 @@ fn whoever_is_not_believed_is_told_the_same_whatever_the_reason() {
         told.push(refused(nonsense, false));
     }
     assert!(told.iter().all(|one| *one == told[0]));
-    assert_eq!(words(&told[0]), ["AMQP 3", "mechanisms PLAIN", "outcome 1"]);
+    assert_eq!(
+        words(&told[0]),
+        ["AMQP 3", "mechanisms PLAIN TPM", "outcome 1"]
+    );
 }
 
 #[test]
