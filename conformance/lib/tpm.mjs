@@ -9,7 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 
 /** What a device with a TPM does otherwise than usual. Each time it has to be given another key for its hub. */
-export const AGAIN = { title: 'registers again', times: 2 };
+export const AGAIN = { title: 'registers again', times: 2, substatus: 'reprovisionedToInitialAssignment' };
 
 const ADDRESS = '127.0.0.1';
 const MOST_PAIRS_OF_PORTS = 100;
