@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { protonVersion } from './lib/amqp.mjs';
 import { keep as keepCapture } from './lib/captures.mjs';
-import { judgeAccepted, judgeCommand, judgeRefused, judgeTold } from './lib/judge.mjs';
+import { judgeAccepted, judgeCommand, judgeDisabled, judgeRefused, judgeTold } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
 import { mosquittoVersion } from './lib/mosquitto.mjs';
 import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
@@ -19,10 +19,17 @@ import { PYTHON, makeEnvironment } from './lib/python.mjs';
 import { Recorder } from './lib/recorder.mjs';
 import { markdown, plain } from './lib/report.mjs';
 import { Server } from './lib/server.mjs';
+import { swtpmVersion } from './lib/tpm.mjs';
 import { World } from './lib/world.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const JUDGES = { accepted: judgeAccepted, told: judgeTold, command: judgeCommand, refused: judgeRefused };
+const JUDGES = {
+  accepted: judgeAccepted,
+  told: judgeTold,
+  command: judgeCommand,
+  refused: judgeRefused,
+  disabled: judgeDisabled,
+};
 const DEVICES_AT_ONCE = 4;
 const DEVICE_MILLISECONDS = 60_000;
 // iot-identity-service waits 5 s before each poll; the habit is what counts, not the length.
@@ -32,11 +39,12 @@ const { record, only } = parseArgs({ options: { record: { type: 'string' }, only
 makeEnvironment();
 const mosquitto = mosquittoVersion() ?? fail("there are no mosquitto_pub and mosquitto_sub: Debian's mosquitto-clients");
 const proton = protonVersion() ?? fail("there is no Qpid Proton: Debian's python3-qpid-proton");
+const swtpm = swtpmVersion() ?? fail("there is no swtpm: Debian's swtpm");
 const where = await settle();
 const binary = serveBinary();
 const switchedOff = readSwitchedOff(cases());
 const all = cases().filter((each) => (!record || isRecorded(each)) && new RegExp(only).test(each.name));
-console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}, Qpid Proton ${proton}\n`);
+console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}, Qpid Proton ${proton}, swtpm ${swtpm}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
 const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
@@ -44,6 +52,7 @@ const world = await World.create(directory, all);
 const results = [];
 let said = '';
 for (const mode of Object.keys(MODES)) results.push(...(await runMode(mode)));
+said += await world.stop();
 
 console.log(plain(results));
 for (const { case: name, reason } of switchedOff) console.log(`switched off: ${name}: ${reason}`);
@@ -56,7 +65,7 @@ const count = (verdict) => results.filter((result) => result.verdict === verdict
 console.log(`\n${count('passed')} passed, ${failed.length} failed, ${count('off')} switched off`);
 if (!record && !only) await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
 if (failed.length > 0) {
-  console.log(`\nThe server said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
+  console.log(`\nThe server and the TPMs said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
   process.exit(1);
 }
 await rm(directory, { recursive: true });
@@ -77,17 +86,19 @@ async function runMode(mode) {
   const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
   const device = recorder ? (each) => recorded(recorder, each) : run;
   // What is recorded has the recorder for itself.
-  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, on.filter(({ kind }) => !['refused', 'stop'].includes(kind)), async (each) => {
+  const atOnce = on.filter(({ kind, refusal }) => !refusal && kind !== 'stop');
+  await eachAtOnce(recorder ? 1 : DEVICES_AT_ONCE, atOnce, async (each) => {
     const outcome = await device(each);
     keep(each, judged(() => JUDGES[each.kind](each, outcome)), outcome.exchanges.length);
   });
   // Refusals come last and one after the other: they count against the address they come from.
   const models = new Map();
-  for (const each of on.filter(({ kind }) => kind === 'refused')) {
+  for (const each of on.filter(({ refusal }) => refusal)) {
     const outcome = await device(each);
     const by = `${each.client}/${each.transport}`;
-    keep(each, judged(() => JUDGES.refused(each, outcome, models.get(by))), outcome.exchanges.length);
-    if (!models.has(by) && outcome.exchanges[0]) models.set(by, outcome.exchanges[0]);
+    keep(each, judged(() => JUDGES[each.kind](each, outcome, models.get(by))), outcome.exchanges.length);
+    const answer = outcome.exchanges.at(-1);
+    if (each.kind === 'refused' && answer && !models.has(by)) models.set(by, answer);
   }
   recorder?.stop();
   const status = await server.stop().catch((error) => error.message);
@@ -104,6 +115,7 @@ function orderOf(each) {
     transport: each.transport,
     habit: each.habit,
     command: each.habit?.command,
+    times: each.habit?.times,
     ca: world.serverAuthority.cert,
     pollMilliseconds: POLL_MILLISECONDS,
   };

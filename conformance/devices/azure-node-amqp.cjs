@@ -3,11 +3,10 @@
 'use strict';
 
 const { exchanges, order, report } = require('./exchanges.cjs');
+const { secured } = require('./security.cjs');
 const { Amqp: AmqpBase } = require('azure-iot-amqp-base');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Amqp, AmqpWs } = require('azure-iot-provisioning-device-amqp');
-const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
-const { X509Security } = require('azure-iot-security-x509');
 
 const TRANSPORTS = { amqp: Amqp, 'amqp-ws': AmqpWs };
 
@@ -23,18 +22,18 @@ class Watched extends AmqpBase {
 }
 
 report(async () => {
-  const { host, idScope, registrationId, key, x509, payload, transport } = await order();
-  const security = key
-    ? new SymmetricKeySecurityClient(registrationId, key)
-    : new X509Security(registrationId, x509);
-  const speaker = new TRANSPORTS[transport](new Watched(true));
-  const client = ProvisioningDeviceClient.create(host, idScope, speaker, security);
-  if (payload !== undefined) client.setProvisioningPayload(payload);
-  return client.register().catch((error) => {
-    // Of some refusals it hands on the error as it came.
-    const { condition, description } = error;
-    if (!condition) throw error;
-    exchanges.push({ condition, body: description });
-    throw Object.assign(new Error(description), { name: condition });
+  const device = await order();
+  const { host, idScope, payload, transport } = device;
+  return secured(device, (security) => {
+    const speaker = new TRANSPORTS[transport](new Watched(true));
+    const client = ProvisioningDeviceClient.create(host, idScope, speaker, security);
+    if (payload !== undefined) client.setProvisioningPayload(payload);
+    return client.register().catch((error) => {
+      // Of some refusals it hands on the error as it came.
+      const { condition, description } = error;
+      if (!condition) throw error;
+      exchanges.push({ condition, body: description });
+      throw Object.assign(new Error(description), { name: condition });
+    });
   });
 });

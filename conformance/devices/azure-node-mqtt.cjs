@@ -3,23 +3,22 @@
 'use strict';
 
 const { exchanges, order, report } = require('./exchanges.cjs');
+const { secured } = require('./security.cjs');
 const { MqttBase } = require('azure-iot-mqtt-base');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Mqtt, MqttWs } = require('azure-iot-provisioning-device-mqtt');
-const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
-const { X509Security } = require('azure-iot-security-x509');
 
 const TRANSPORTS = { mqtt: Mqtt, 'mqtt-ws': MqttWs };
 
 report(async () => {
-  const { host, idScope, registrationId, key, x509, payload, transport } = await order();
-  const security = key
-    ? new SymmetricKeySecurityClient(registrationId, key)
-    : new X509Security(registrationId, x509);
-  const connection = new MqttBase();
-  connection.on('message', (topic, body) => exchanges.push({ topic, body: body.toString() }));
-  const speaker = new TRANSPORTS[transport](connection);
-  const client = ProvisioningDeviceClient.create(host, idScope, speaker, security);
-  if (payload !== undefined) client.setProvisioningPayload(payload);
-  return client.register();
+  const device = await order();
+  const { host, idScope, payload, transport } = device;
+  return secured(device, (security) => {
+    const connection = new MqttBase();
+    connection.on('message', (topic, body) => exchanges.push({ topic, body: body.toString() }));
+    const speaker = new TRANSPORTS[transport](connection);
+    const client = ProvisioningDeviceClient.create(host, idScope, speaker, security);
+    if (payload !== undefined) client.setProvisioningPayload(payload);
+    return client.register();
+  });
 });

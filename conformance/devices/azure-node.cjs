@@ -3,17 +3,16 @@
 'use strict';
 
 const { order, report } = require('./exchanges.cjs');
+const { secured } = require('./security.cjs');
 const { ProvisioningDeviceClient } = require('azure-iot-provisioning-device');
 const { Http } = require('azure-iot-provisioning-device-http');
-const { SymmetricKeySecurityClient } = require('azure-iot-security-symmetric-key');
-const { X509Security } = require('azure-iot-security-x509');
 
 report(async () => {
-  const { host, idScope, registrationId, key, x509, payload } = await order();
-  const security = key
-    ? new SymmetricKeySecurityClient(registrationId, key)
-    : new X509Security(registrationId, x509);
-  const client = ProvisioningDeviceClient.create(host, idScope, new Http(), security);
-  if (payload !== undefined) client.setProvisioningPayload(payload);
-  return client.register();
+  const device = await order();
+  const { host, idScope, payload } = device;
+  return secured(device, (security) => {
+    const client = ProvisioningDeviceClient.create(host, idScope, new Http(), security);
+    if (payload !== undefined) client.setProvisioningPayload(payload);
+    return client.register();
+  });
 });

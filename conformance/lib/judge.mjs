@@ -9,6 +9,10 @@ const MOST_MILLISECONDS = 15_000;
 /** What answers are published to. */
 const TOPIC = /^\$dps\/registrations\/res\/(?<status>\d{3})\/\?\$rid=[^&]+(&retry-after=(?<delay>\d+))?$/;
 
+const BASE64 = /^[A-Za-z0-9+/]{4,}={0,2}$/;
+/** 32 bytes in Base64. */
+const SIGNATURE = /^[A-Za-z0-9+/]{43}=$/;
+
 /** Judges a device that must be assigned. */
 export function judgeAccepted(each, outcome) {
   const { exchanges, state, error } = outcome;
@@ -16,7 +20,7 @@ export function judgeAccepted(each, outcome) {
   const must = (holds, text) => holds || complaints.push(text);
   if (error) return [`the client failed: ${error.name}: ${error.message}; ${told(exchanges)}`];
 
-  const { hubs, deviceId, substatus, payload, exchanges: count } = each.expected;
+  const { hubs, deviceId, substatus, payload, challenges, times, exchanges: count } = each.expected;
   must(hubs.includes(state.assignedHub), `assigned to ${state.assignedHub}, not one of ${hubs}`);
   must(state.deviceId === deviceId, `device id ${state.deviceId}, not ${deviceId}`);
   must(state.registrationId === each.registrationId, `registration id ${state.registrationId}`);
@@ -26,17 +30,53 @@ export function judgeAccepted(each, outcome) {
   must(exchanges.length === count, `${exchanges.length} exchanges, not ${count}: ${told(exchanges)}`);
   must(outcome.milliseconds < MOST_MILLISECONDS, `it took ${outcome.milliseconds} ms`);
   const judge = { https: judgeHttp, mqtt: judgeMqtt, amqp: judgeAmqp }[protocol(each)];
-  judge(each, exchanges, must);
+  const registrations = parts(exchanges, times);
+  for (const registration of registrations) {
+    for (const challenge of registration.slice(0, challenges)) judgeChallenge(each, challenge, must);
+    judge(each, registration.slice(challenges), must);
+  }
+  if (each.credential === 'tpm') judgeHubKeys(registrations, state, must);
   return complaints;
 }
 
+/** What a TPM is told over HTTPS before anything else: these three members and no more. */
+function judgeChallenge(each, exchange, must) {
+  judgeHttpAnswer(each, exchange, must);
+  const { keyName, message, authenticationKey, ...rest } = JSON.parse(exchange.body);
+  must(exchange.method === 'PUT' && exchange.status === 401, `challenge: ${told([exchange])}`);
+  const { 'content-type': type, 'www-authenticate': asked } = exchange.headers;
+  must(/^application\/json\b/.test(type), `a challenge of content type ${type}`);
+  must(asked === undefined, 'a challenge has the header WWW-Authenticate');
+  must(keyName === 'registration' && typeof message === 'string', `challenge: ${exchange.body}`);
+  must(BASE64.test(authenticationKey), `authentication key ${authenticationKey}`);
+  must(Object.keys(rest).length === 0, `a challenge has more than three members: ${exchange.body}`);
+}
+
+/** Every registration by a TPM comes with one new key, the same in every answer that has one, and the TPM takes it. */
+function judgeHubKeys(registrations, state, must) {
+  const keys = registrations.map((exchanges) => {
+    const bodies = exchanges.map(({ body }) => JSON.parse(body));
+    const given = new Set(bodies.map((body) => body.registrationState?.tpm?.authenticationKey).filter(Boolean));
+    must(given.size === 1, `${given.size} keys for the hub in one registration`);
+    return [...given][0];
+  });
+  must(keys.every((key) => BASE64.test(key)), `keys for the hub ${keys}`);
+  must(keys.at(-1) === state.tpm?.authenticationKey, `the SDK has the key ${state.tpm?.authenticationKey}`);
+  must(new Set(keys).size === keys.length, 'registering again gave the same key');
+  const { signed } = state;
+  must(signed.length === keys.length && signed.every((each) => SIGNATURE.test(each)), `signatures ${signed}`);
+  must(new Set(signed).size === signed.length, 'the TPM signs with the key it had before it registered again');
+}
+
+function judgeHttpAnswer(each, exchange, must) {
+  must(exchange.tls === each.tls, `connected with ${exchange.tls}`);
+  must(exchange.reason, 'a status line has no reason phrase');
+  must(!exchange.headers['transfer-encoding'], 'an answer is chunked');
+  must(!/:\s*null\b/.test(exchange.body), `an answer holds null: ${exchange.body}`);
+}
+
 function judgeHttp(each, exchanges, must) {
-  for (const exchange of exchanges) {
-    must(exchange.tls === each.tls, `connected with ${exchange.tls}`);
-    must(exchange.reason, 'a status line has no reason phrase');
-    must(!exchange.headers['transfer-encoding'], 'an answer is chunked');
-    must(!/:\s*null\b/.test(exchange.body), `an answer holds null: ${exchange.body}`);
-  }
+  for (const exchange of exchanges) judgeHttpAnswer(each, exchange, must);
 
   const [register, poll] = exchanges;
   if (!register) return;
@@ -120,10 +160,12 @@ export function judgeCommand(each, { status, said, error }) {
 /** Judges a device that must be refused; `model` is how the first one was refused, if one was. */
 export function judgeRefused(each, outcome, model) {
   if (protocol(each) === 'amqp') return judgeRefusedByAmqp(each, outcome, model);
-  const { exchanges, state, error } = outcome;
+  const { state, error } = outcome;
   const complaints = [];
   const must = (holds, text) => holds || complaints.push(text);
   if (state) return [`assigned to ${state.assignedHub}`];
+  if (outcome.exchanges.length === 0) return [`${error.name}: ${error.message}`];
+  const exchanges = judgedChallenge(each, outcome.exchanges, must);
   if (exchanges.length !== 1) return [`${exchanges.length} exchanges; ${error.name}: ${error.message}`];
 
   const status = exchanges[0].status ?? Number(exchanges[0].topic.match(TOPIC)?.groups.status);
@@ -136,14 +178,36 @@ export function judgeRefused(each, outcome, model) {
   return complaints;
 }
 
-/** A key is refused within SASL, which tells nothing but that; a certificate by an error. */
+/** Judges a device that is believed, and told that its enrollment is disabled. */
+export function judgeDisabled(each, { exchanges, state, error }) {
+  const complaints = [];
+  const must = (holds, text) => holds || complaints.push(text);
+  if (state) return [`assigned to ${state.assignedHub}`];
+  if (exchanges.length === 0) return [`${error.name}: ${error.message}`];
+  const answers = judgedChallenge(each, exchanges, must);
+  if (answers.length !== 1) return [`${answers.length} answers; ${error.name}: ${error.message}`];
+  const { status, registrationState } = JSON.parse(answers[0].body);
+  must(status === 'disabled' && registrationState.status === 'disabled', `answered ${told(answers)}`);
+  must(error.message === 'status is disabled', `the client saw ${error.name}: ${error.message}`);
+  return complaints;
+}
+
+/** Judges the challenge that a TPM gets over HTTPS before anything is looked up, and returns what came after. */
+function judgedChallenge(each, exchanges, must) {
+  if (each.proof !== 'tpm' || protocol(each) !== 'https') return exchanges;
+  const [challenge, ...rest] = exchanges;
+  judgeChallenge(each, challenge, must);
+  return rest;
+}
+
+/** A key, also one of a TPM, is refused within SASL, which tells nothing but that; a certificate by an error. */
 function judgeRefusedByAmqp(each, { exchanges, state, error, milliseconds }, model) {
   const complaints = [];
   const must = (holds, text) => holds || complaints.push(text);
   if (state) return [`assigned to ${state.assignedHub}`];
   must(error.name === CLIENTS[each.client].refusal[each.proof], `the client saw ${error.name}: ${error.message}`);
   must(milliseconds < MOST_MILLISECONDS, `it took ${milliseconds} ms`);
-  if (each.proof === 'key') {
+  if (each.proof !== 'certificate') {
     must(exchanges.length === 0, `told ${told(exchanges)}`);
     return complaints;
   }
@@ -177,6 +241,12 @@ function face({ status, reason, headers, topic, condition, body }) {
     if (varying in kept) kept[varying] = typeof kept[varying];
   }
   return { status, reason, condition, headers: kept, topic: topic?.replace(/\$rid=[^&]+/, '$rid'), body: parsed, keys: Object.keys(parsed) };
+}
+
+/** `items` in so many parts, all of one length. */
+function parts(items, count) {
+  const length = Math.ceil(items.length / count);
+  return Array.from({ length: count }, (_, index) => items.slice(index * length, (index + 1) * length));
 }
 
 /** What is spoken, in WebSockets or not. */

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import * as amqp from './amqp.mjs';
 import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
+import { AGAIN } from './tpm.mjs';
 
 /** How the server answers a registration it can finish at once. */
 export const MODES = {
@@ -50,7 +51,7 @@ export const CLIENTS = {
     version: version('azure-iot-provisioning-device-amqp'),
     program: 'azure-node-amqp.cjs',
     // It does not tell its users why SASL failed.
-    refusal: { key: 'NotConnectedError', certificate: 'amqp:unauthorized-access' },
+    refusal: { key: 'NotConnectedError', certificate: 'amqp:unauthorized-access', tpm: 'NotConnectedError' },
     environment: trusting,
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
@@ -122,6 +123,7 @@ export const CREDENTIALS = {
   'x509-root-group': { title: 'X.509, group by verified root CA', hubs: ANY_HUB, deviceId: (id) => id },
   'symmetric-individual': { title: 'symmetric key, individual', hubs: [ASIA], deviceId: (id) => `device-of-${id}` },
   'symmetric-group': { title: 'symmetric key, group', hubs: ANY_HUB, echoes: true, deviceId: (id) => id },
+  tpm: { title: 'TPM 2.0, individual', hubs: [ASIA], echoes: true, deviceId: (id) => `device-of-${id}` },
 };
 
 const PAYLOADS = {
@@ -129,7 +131,7 @@ const PAYLOADS = {
   payload: { title: 'yes', payload: { model: 'pump 7', site: { hall: 3, line: 'Nord-Süd' }, tags: ['a', 'b'] } },
 };
 
-/** Devices that must be refused, all with one and the same answer. */
+/** Devices that must be refused, all with one and the same answer; a disabled one is told so, once it is believed. */
 const REFUSED = {
   'wrong-key': { title: 'symmetric key, wrong key', proof: 'key' },
   'group-key-itself': { title: 'symmetric key, the underived key of the group', proof: 'key' },
@@ -137,19 +139,29 @@ const REFUSED = {
   'unknown-scope': { title: 'symmetric key, unknown ID scope', proof: 'key' },
   'wrong-certificate': { title: 'X.509, enrolled device with another certificate', proof: 'certificate' },
   'unknown-x509': { title: 'X.509, unknown device', proof: 'certificate' },
+  'wrong-endorsement-key': { title: 'TPM 2.0, enrolled device with another endorsement key', proof: 'tpm' },
+  'unknown-tpm': { title: 'TPM 2.0, unknown device', proof: 'tpm' },
+  'disabled-tpm': { title: 'TPM 2.0, disabled enrollment', proof: 'tpm', kind: 'disabled' },
+  'tpm-for-key': { title: 'TPM 2.0, device enrolled with a symmetric key', proof: 'tpm' },
+  'key-for-tpm': { title: 'symmetric key, device enrolled with a TPM', proof: 'key' },
 };
 
+/** What speaks for a TPM over each transport that has a way to. */
+const WITH_TPM = { https: 'azure-iot-node', amqp: 'azure-iot-node-amqp', 'amqp-ws': 'azure-iot-node-amqp' };
+const WITHOUT_TPM = Object.keys(CREDENTIALS).filter((credential) => credential !== 'tpm');
 const FOUR = ['x509-individual', 'x509-group', 'symmetric-individual', 'symmetric-group'];
 const THREE_REFUSED = ['wrong-key', 'unknown-symmetric', 'unknown-x509'];
 const FOUR_REFUSED = [...THREE_REFUSED, 'wrong-certificate'];
+const TPM_REFUSED = ['wrong-endorsement-key', 'unknown-tpm', 'disabled-tpm', 'tpm-for-key', 'key-for-tpm'];
+const SIX_REFUSED = Object.keys(REFUSED).filter((refusal) => !TPM_REFUSED.includes(refusal));
 
 /** Returns every case in the order of the report. */
 export function cases() {
   return Object.keys(MODES).flatMap((mode) => [
-    ...accepted('azure-iot-node', Object.keys(CREDENTIALS), Object.keys(PAYLOADS), mode),
+    ...accepted('azure-iot-node', WITHOUT_TPM, Object.keys(PAYLOADS), mode),
     ...accepted('azure-iot-node', ['x509-group', 'symmetric-group'], ['no-payload'], mode, 'TLSv1.2'),
-    ...accepted('identity-service', Object.keys(CREDENTIALS), ['no-payload'], mode),
-    ...Object.keys(REFUSED).map((refusal) => refused('azure-iot-node', refusal, mode)),
+    ...accepted('identity-service', WITHOUT_TPM, ['no-payload'], mode),
+    ...SIX_REFUSED.map((refusal) => refused('azure-iot-node', refusal, mode)),
     ...['azure-iot-node-mqtt', 'azure-iot-python'].flatMap((client) =>
       ['mqtt', 'mqtt-ws'].flatMap((transport) => [
         ...accepted(client, FOUR, Object.keys(PAYLOADS), mode, undefined, transport),
@@ -179,6 +191,12 @@ export function cases() {
       accepted('mosquitto-tools', ['x509-group'], ['no-payload'], mode, undefined, 'mqtt', name, habit)
         .map((each) => ({ ...each, kind: 'command', expected: { ...each.expected, ...habit } })),
     ),
+    ...Object.entries(WITH_TPM).flatMap(([transport, client]) => [
+      ...accepted(client, ['tpm'], Object.keys(PAYLOADS), mode, undefined, transport),
+      ...accepted(client, ['tpm'], ['no-payload'], mode, undefined, transport, 'again', AGAIN),
+      ...TPM_REFUSED.map((refusal) => refused(client, refusal, mode, transport)),
+    ]),
+    ...accepted('identity-service', ['tpm'], Object.keys(PAYLOADS), mode),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
@@ -214,6 +232,9 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
       // Each is a device of its own: no two cases register the same one with one server.
       const by = transport.endsWith('-ws') ? '-ws' : '';
       const registrationId = `${client}${by}-${credential}-${last}`.replaceAll('.', '-');
+      // Over HTTPS the challenge of a TPM is an exchange; over AMQP it is a part of SASL.
+      const challenges = credential === 'tpm' && transport === 'https' ? 1 : 0;
+      const times = habit?.times ?? 1;
       return {
         name: `${client}/${transport}/${credential}/${last}/${mode}`,
         kind: 'accepted',
@@ -229,9 +250,11 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
         expected: {
           hubs,
           deviceId: deviceId(registrationId),
-          substatus: 'initialAssignment',
+          substatus: habit?.substatus ?? 'initialAssignment',
           payload: echoes && payload ? { echo: payload } : undefined,
-          exchanges: CLIENTS[client].exchanges[mode] + (habit?.ask ? 1 : 0),
+          challenges,
+          times,
+          exchanges: (challenges + CLIENTS[client].exchanges[mode] + (habit?.ask ? 1 : 0)) * times,
         },
       };
     }),
@@ -241,7 +264,7 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
 function refused(client, refusal, mode, transport = 'https') {
   return {
     name: `${client}/${transport}/refused/${refusal}/${mode}`,
-    kind: 'refused',
+    kind: REFUSED[refusal].kind ?? 'refused',
     client,
     transport,
     mode,

@@ -12,7 +12,8 @@ export function rows(results) {
     const transport = each.transport ? TRANSPORTS[each.transport] + tls : 'HTTPS, MQTT, AMQP';
     const wanted = {
       accepted: 'assigned',
-      refused: each.transport?.startsWith('amqp') && each.proof === 'key' ? 'refused by SASL' : 'refused, 401',
+      refused: each.transport?.startsWith('amqp') && each.proof !== 'certificate' ? 'refused by SASL' : 'refused, 401',
+      disabled: 'disabled',
       told: String(each.expected?.status),
       command: each.expected?.result,
       stop: 'exit 0',

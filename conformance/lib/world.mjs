@@ -4,9 +4,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withTpm } from '../devices/tpm.cjs';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
 import { ADDRESS, AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
 import { Pki } from './pki.mjs';
+import { Tpm } from './tpm.mjs';
 
 export const HOST = 'localhost';
 const ID_SCOPE = '0ne00000001';
@@ -35,7 +37,8 @@ export class World {
     this.named = await pki.issue('line-1-ca', 'authority', { issuer: this.root });
     this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
     this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
-    this.enrollments = { symmetric: [], x509: [] };
+    this.enrollments = { symmetric: [], x509: [], tpm: [] };
+    this.tpms = [];
     this.devices = new Map();
     const made = new Map();
     for (const each of cases.filter(({ kind }) => kind !== 'stop')) {
@@ -47,7 +50,7 @@ export class World {
   }
 
   #device(pki, each) {
-    return each.kind === 'refused' ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
+    return each.refusal ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
   }
 
   async #accepted(pki, { credential, registrationId, expected }) {
@@ -64,6 +67,8 @@ export class World {
         return this.#enrollSymmetric(registrationId, deviceId, hub);
       case 'symmetric-group':
         return { registrationId, key: derived(this.groupKeys.primaryKey, registrationId) };
+      case 'tpm':
+        return this.#enrollTpm(registrationId, deviceId, hub);
       default:
         throw new Error(`no device can be made for ${credential}`);
     }
@@ -86,6 +91,19 @@ export class World {
         return selfSigned(pki, registrationId);
       case 'unknown-x509':
         return selfSigned(pki, registrationId);
+      case 'wrong-endorsement-key':
+        await this.#enrollTpm(registrationId, registrationId, hub);
+        return this.#withTpm(registrationId);
+      case 'unknown-tpm':
+        return this.#withTpm(registrationId);
+      case 'disabled-tpm':
+        return this.#enrollTpm(registrationId, registrationId, hub, { provisioningStatus: 'disabled' });
+      case 'tpm-for-key':
+        this.#enrollSymmetric(registrationId, registrationId, hub);
+        return this.#withTpm(registrationId);
+      case 'key-for-tpm':
+        await this.#enrollTpm(registrationId, registrationId, hub);
+        return { registrationId, key: newKey() };
       default:
         throw new Error(`no device can be made for ${refusal}`);
     }
@@ -104,6 +122,27 @@ export class World {
     const attestation = { type: 'x509', x509: { clientCertificates } };
     this.enrollments.x509.push({ registrationId, deviceId, attestation, ...echoing([hub]) });
     return device;
+  }
+
+  async #enrollTpm(registrationId, deviceId, hub, otherwise) {
+    const device = await this.#withTpm(registrationId);
+    // As its owner reads it from the device.
+    const { endorsementKey } = await withTpm(device.tpm, registrationId, ({ keys }) => keys());
+    const attestation = { type: 'tpm', tpm: { endorsementKey } };
+    this.enrollments.tpm.push({ registrationId, deviceId, attestation, ...echoing([hub]), ...otherwise });
+    return device;
+  }
+
+  async #withTpm(registrationId) {
+    const tpm = await Tpm.start(join(this.directory, `tpm-${this.tpms.length + 1}`));
+    this.tpms.push(tpm);
+    return { registrationId, tpm: tpm.place };
+  }
+
+  /** Ends the TPMs of all devices, and returns what they said. */
+  async stop() {
+    await Promise.all(this.tpms.map((tpm) => tpm.stop()));
+    return this.tpms.map(({ said }) => said).join('');
   }
 
   #groups() {
@@ -132,6 +171,7 @@ export class World {
     await write('root.pem', this.root.cert);
     await write('x509.json', JSON.stringify(this.enrollments.x509, null, 2));
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
+    await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
     const path = join(this.directory, `${mode}.toml`);
     await writeFile(path, configuration(MODES[mode].graceMs, address));
@@ -161,7 +201,7 @@ amqps = "${address}:${AMQP_PORT}"
 id_scope = "${ID_SCOPE}"
 service_host = "conformance.dps.local"
 allocation_policy = "hashed"
-enrollments = ["x509.json", "symmetric.json"]
+enrollments = ["x509.json", "symmetric.json", "tpm.json"]
 enrollment_groups = ["groups.json"]
 ${hubs.join('')}
 [[instance.certificate]]
