@@ -1,0 +1,54 @@
+//! Tokens that a TPM has signed.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::Error;
+use crate::tpm::Tpm;
+
+/// How long a token is good, where nothing else is said: as in the device SDK for Node.js, one hour.
+pub const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A token for a device's registration, signed with the key that its TPM activated last.
+///
+/// * `scope`: the ID scope.
+/// * `registration`: the registration id.
+/// * `expires`: the moment from which it is good no more, to the second.
+///
+/// Returns `SharedAccessSignature sr={scope}%2Fregistrations%2F{registration}&sig=…&se=…&skn=registration`, the
+/// form of the device SDKs (azure-iot-sdk-node, `provisioning/device/src/tpm_registration.ts`).
+///
+/// # Errors
+/// Those of [`Tpm::sign`].
+pub fn sign(
+    tpm: &mut Tpm,
+    scope: &str,
+    registration: &str,
+    expires: SystemTime,
+) -> Result<String, Error> {
+    let resource = encoded(&format!("{scope}/registrations/{registration}"));
+    let expires = expires
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let signature = tpm.sign(format!("{resource}\n{expires}").as_bytes())?;
+    let signature = encoded(&STANDARD.encode(signature));
+    Ok(format!(
+        "SharedAccessSignature sr={resource}&sig={signature}&se={expires}&skn=registration"
+    ))
+}
+
+/// All but unreserved characters as `%XX`: RFC 3986, section 2.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
