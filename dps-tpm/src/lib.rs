@@ -37,6 +37,8 @@
 //! * `client` (default): [`client`], with tokio, rustls and hyper. Without it: the TPM, tokens, the simulator.
 
 mod blob;
+#[cfg(feature = "client")]
+pub mod client;
 mod error;
 pub mod simulator;
 mod templates;
