@@ -1,27 +1,63 @@
 //! What a TPM does with a key that is wrapped for it, and with what is not.
 
+use dps_core::crypto::AWS_LC;
+use dps_core::id::SecretBytes;
+use dps_core::tpm::{MAX_KEY_BYTES, MAX_RESOURCE_BYTES, PublicKey, wrap};
 use dps_tpm::simulator::Simulator;
 use dps_tpm::{BlobError, Error, Keys, Tpm, token};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::another_tpm::{AnotherTpm, sized};
+use crate::another_tpm::AnotherTpm;
 use crate::keys::{ALL, ECC};
 
-/// A device and somebody who wraps keys for it.
+/// Somebody who wraps keys for devices.
+enum Service {
+    /// The service that this project is about.
+    Ours,
+    /// None of our code.
+    AnotherTpm(Box<AnotherTpm>),
+}
+
+impl Service {
+    fn both() -> [Self; 2] {
+        [Self::Ours, Self::AnotherTpm(Box::new(AnotherTpm::new()))]
+    }
+
+    /// `key`, wrapped for the TPM with these two keys.
+    fn wrap(&mut self, endorsement: &[u8], storage: &[u8], key: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Ours => {
+                let [endorsement, storage] =
+                    [endorsement, storage].map(|key| PublicKey::parse(key).unwrap());
+                let key = SecretBytes::new(key.to_vec());
+                wrap(&AWS_LC, &endorsement, &storage, &key, RESOURCE).unwrap()
+            }
+            Self::AnotherTpm(tpm) => tpm.wrap(endorsement, storage, key),
+        }
+    }
+}
+
+const RESOURCE: &str = "0ne00000001/registrations/press-1";
+
+/// A device and who wraps keys for it.
 struct Pair {
     tpm: Tpm,
-    service: AnotherTpm,
+    service: Service,
     simulator: Simulator,
 }
 
 impl Pair {
     fn new(keys: Keys) -> Self {
+        Self::with(keys, Service::Ours)
+    }
+
+    fn with(keys: Keys, service: Service) -> Self {
         let simulator = Simulator::start().unwrap();
         Self {
             tpm: Tpm::open(&simulator.name(), keys).unwrap(),
-            service: AnotherTpm::new(),
+            service,
             simulator,
         }
     }
@@ -42,14 +78,34 @@ fn hmac(key: &[u8], data: &[u8]) -> [u8; 32] {
 #[test]
 fn the_tpm_signs_with_the_key_that_was_wrapped() {
     for keys in ALL {
-        let mut pair = Pair::new(keys);
-        for key in [vec![1; 32], vec![2; 64]] {
-            let blob = pair.wrapped(&key);
-            pair.tpm.activate(&blob).unwrap();
-            for data in [vec![], b"some data".to_vec(), vec![3; 1024]] {
-                let signed = pair.tpm.sign(&data).unwrap();
-                assert_eq!(signed, hmac(&key, &data), "{keys:?}");
+        for service in Service::both() {
+            let mut pair = Pair::with(keys, service);
+            for key in [vec![1; 32], vec![2; 64]] {
+                let blob = pair.wrapped(&key);
+                pair.tpm.activate(&blob).unwrap();
+                for data in [vec![], b"some data".to_vec(), vec![3; 1024]] {
+                    let signed = pair.tpm.sign(&data).unwrap();
+                    assert_eq!(signed, hmac(&key, &data), "{keys:?}");
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn a_key_of_any_length_for_any_resource_is_taken_in() {
+    for keys in ALL {
+        let mut pair = Pair::new(keys);
+        let parse = |key: Vec<u8>| PublicKey::parse(&key).unwrap();
+        let endorsement = parse(pair.tpm.endorsement_key().unwrap());
+        let storage = parse(pair.tpm.storage_root_key().unwrap());
+        for length in 1..=MAX_KEY_BYTES {
+            let key: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let secret = SecretBytes::new(key.clone());
+            let resource = "r".repeat(MAX_RESOURCE_BYTES * (length - 1) / (MAX_KEY_BYTES - 1));
+            let blob = wrap(&AWS_LC, &endorsement, &storage, &secret, &resource).unwrap();
+            pair.tpm.activate(&blob).unwrap();
+            assert_eq!(pair.tpm.sign(b"data").unwrap(), hmac(&key, b"data"));
         }
     }
 }
@@ -93,33 +149,32 @@ fn without_a_key_nothing_is_signed() {
 #[test]
 fn a_key_for_others_is_refused_and_the_one_before_stays() {
     for keys in ALL {
-        let mut pair = Pair::new(keys);
-        let own = pair.wrapped(&[9; 32]);
-        pair.tpm.activate(&own).unwrap();
-        let mut other = Pair::new(keys);
-        let [endorsement, storage] = [
-            pair.tpm.endorsement_key().unwrap(),
-            pair.tpm.storage_root_key().unwrap(),
-        ];
-        let theirs = [
-            other.tpm.endorsement_key().unwrap(),
-            other.tpm.storage_root_key().unwrap(),
-        ];
-        let service = &mut other.service;
-        for foreign in [
-            service.wrap(&theirs[0], &theirs[1], &[1; 32]),
-            service.wrap(&theirs[0], &storage, &[1; 32]),
-            service.wrap(&endorsement, &theirs[1], &[1; 32]),
-            service.wrap(&storage, &endorsement, &[1; 32]),
-        ] {
-            let error = pair.tpm.activate(&foreign).unwrap_err();
+        for mut service in Service::both() {
+            let mut pair = Pair::new(keys);
+            let own = pair.wrapped(&[9; 32]);
+            pair.tpm.activate(&own).unwrap();
+            let other = Pair::new(keys);
+            let [ours, theirs] = [&pair, &other].map(|pair| {
+                let endorsement = pair.tpm.endorsement_key().unwrap();
+                (endorsement, pair.tpm.storage_root_key().unwrap())
+            });
+            for (endorsement, storage) in [
+                (&theirs.0, &theirs.1),
+                (&theirs.0, &ours.1),
+                (&ours.0, &theirs.1),
+                // The right two, each in the place of the other.
+                (&ours.1, &ours.0),
+            ] {
+                let foreign = service.wrap(endorsement, storage, &[1; 32]);
+                let error = pair.tpm.activate(&foreign).unwrap_err();
+                assert!(matches!(error, Error::NotForThisTpm(_)), "{error:?}");
+                assert_eq!(pair.tpm.sign(b"data").unwrap(), hmac(&[9; 32], b"data"));
+            }
+            // Its storage root key is another one now.
+            pair.tpm.clear(keys).unwrap();
+            let error = pair.tpm.activate(&own).unwrap_err();
             assert!(matches!(error, Error::NotForThisTpm(_)), "{error:?}");
-            assert_eq!(pair.tpm.sign(b"data").unwrap(), hmac(&[9; 32], b"data"));
         }
-        // Its storage root key is another one now.
-        pair.tpm.clear(keys).unwrap();
-        let error = pair.tpm.activate(&own).unwrap_err();
-        assert!(matches!(error, Error::NotForThisTpm(_)), "{error:?}");
     }
 }
 
@@ -128,9 +183,8 @@ fn each_byte_of_the_wraps_counts() {
     let mut pair = Pair::new(ECC);
     let blob = pair.wrapped(&[1; 32]);
     pair.tpm.activate(&blob).unwrap();
-    // All but the last part, which is for nobody here.
-    let data = sized(b"some data").len();
-    for at in 0..blob.len() - data {
+    // All but the last part, which is for nobody here, and its length.
+    for at in 0..blob.len() - RESOURCE.len() - 2 {
         let mut broken = blob.clone();
         broken[at] ^= 1;
         let error = pair.tpm.activate(&broken).unwrap_err();

@@ -1,5 +1,6 @@
 //! Which keys a TPM has, and when they change.
 
+use dps_core::tpm::PublicKey;
 use dps_tpm::simulator::Simulator;
 use dps_tpm::{Algorithm, Error, Keys, Tpm};
 
@@ -50,6 +51,17 @@ fn each_tpm_has_keys_of_its_own() {
         .map(|simulator| public(&Tpm::open(&simulator.name(), ECC).unwrap()));
     assert_ne!(first[0], second[0]);
     assert_ne!(first[1], second[1]);
+}
+
+#[test]
+fn the_service_takes_every_key_of_a_tpm() {
+    for keys in ALL {
+        let simulator = Simulator::start().unwrap();
+        let tpm = Tpm::open(&simulator.name(), keys).unwrap();
+        for key in public(&tpm) {
+            assert_eq!(PublicKey::parse(&key).unwrap().bytes(), key);
+        }
+    }
 }
 
 #[test]
