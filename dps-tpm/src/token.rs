@@ -28,7 +28,34 @@ pub fn sign(
     registration: &str,
     expires: SystemTime,
 ) -> Result<String, Error> {
-    let resource = encoded(&format!("{scope}/registrations/{registration}"));
+    let resource = format!("{scope}/registrations/{registration}");
+    let token = signed(tpm, &resource, expires)?;
+    Ok(format!("{token}&skn=registration"))
+}
+
+/// A token for a device's hub, signed with the key that its TPM activated last: the one that a registration
+/// ends with.
+///
+/// * `hub`: the hub's host name.
+/// * `device`: the device's name there.
+/// * `expires`: the moment from which it is good no more, to the second.
+///
+/// # Errors
+/// Those of [`Tpm::sign`].
+///
+/// # Source
+/// "Control access to IoT Hub with shared access signatures" in the documentation of IoT Hub.
+pub fn sign_for_hub(
+    tpm: &mut Tpm,
+    hub: &str,
+    device: &str,
+    expires: SystemTime,
+) -> Result<String, Error> {
+    signed(tpm, &format!("{hub}/devices/{device}"), expires)
+}
+
+fn signed(tpm: &mut Tpm, resource: &str, expires: SystemTime) -> Result<String, Error> {
+    let resource = encoded(resource);
     let expires = expires
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -36,7 +63,7 @@ pub fn sign(
     let signature = tpm.sign(format!("{resource}\n{expires}").as_bytes())?;
     let signature = encoded(&STANDARD.encode(signature));
     Ok(format!(
-        "SharedAccessSignature sr={resource}&sig={signature}&se={expires}&skn=registration"
+        "SharedAccessSignature sr={resource}&sig={signature}&se={expires}"
     ))
 }
 

@@ -1,5 +1,9 @@
 //! What a TPM does with a key that is wrapped for it, and with what is not.
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dps_core::crypto::AWS_LC;
 use dps_core::id::SecretBytes;
 use dps_core::tpm::{MAX_KEY_BYTES, MAX_RESOURCE_BYTES, PublicKey, wrap};
@@ -7,7 +11,6 @@ use dps_tpm::simulator::Simulator;
 use dps_tpm::{BlobError, Error, Keys, Tpm, token};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::another_tpm::AnotherTpm;
 use crate::keys::{ALL, ECC};
@@ -222,17 +225,18 @@ fn a_token_is_in_the_form_of_the_device_sdks() {
     let blob = pair.wrapped(&key);
     pair.tpm.activate(&blob).unwrap();
     let expires = UNIX_EPOCH + Duration::from_millis(1_700_000_000_999);
-    let token = token::sign(&mut pair.tpm, "0ne00000001", "Press:1", expires).unwrap();
-    let resource = "0ne00000001%2Fregistrations%2FPress%3A1";
-    let (begin, end) = token.split_once("&sig=").unwrap();
-    assert_eq!(begin, format!("SharedAccessSignature sr={resource}"));
-    let (signature, end) = end.split_once('&').unwrap();
-    assert_eq!(end, "se=1700000000&skn=registration");
-    let signed = hmac(&key, format!("{resource}\n1700000000").as_bytes());
-    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, signed);
-    let percent = base64
-        .replace('+', "%2B")
-        .replace('/', "%2F")
-        .replace('=', "%3D");
-    assert_eq!(signature, percent);
+    let for_service = token::sign(&mut pair.tpm, "0ne00000001", "Press:1", expires).unwrap();
+    let for_hub = token::sign_for_hub(&mut pair.tpm, "h.example", "Press:1", expires).unwrap();
+    let expected = |resource: &str| {
+        let signed = hmac(&key, format!("{resource}\n1700000000").as_bytes());
+        let signature = STANDARD
+            .encode(signed)
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D");
+        format!("SharedAccessSignature sr={resource}&sig={signature}&se=1700000000")
+    };
+    let service = expected("0ne00000001%2Fregistrations%2FPress%3A1");
+    assert_eq!(for_service, format!("{service}&skn=registration"));
+    assert_eq!(for_hub, expected("h.example%2Fdevices%2FPress%3A1"));
 }
