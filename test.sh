@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, Node.js with npm, Python with venv, openssl, perl, mosquitto's clients, Qpid Proton. Says at the
-# end what ran, what was skipped and why.
+# needs: a C compiler, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl, perl,
+# mosquitto's clients, Qpid Proton. Says at the end what ran, what was skipped and why.
 # Where CI=true, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -9,6 +9,7 @@ source .ci/steps.bash
 
 NODE_AT_LEAST=18
 CONFORMANCE='Conformance with the real device SDKs'
+TPM="The device's side of TPM attestation, against a simulator"
 
 tools() {
   command -v cargo >/dev/null || {
@@ -22,20 +23,21 @@ tools() {
 
 workspace_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast
+    cargo nextest run --locked --no-fail-fast
   else
-    cargo test --workspace --locked --no-fail-fast --lib --bins --tests
+    cargo test --locked --no-fail-fast --lib --bins --tests
   fi
 }
 
 doc_tests() {
-  cargo test --workspace --locked --no-fail-fast --doc
+  cargo test --locked --no-fail-fast --doc
 }
 
+# quickstart ARGUMENT...: with more arguments for cargo.
 quickstart() {
   local output
   output=$(mktemp)
-  cargo run --release --locked --example quickstart | tee "$output"
+  cargo run --release --locked --package dps-examples --example quickstart "$@" | tee "$output"
   local last
   last=$(tail -n 1 "$output")
   rm "$output"
@@ -43,6 +45,27 @@ quickstart() {
     echo "the last line is not \"N of N devices assigned\": $last" >&2
     return 1
   }
+}
+
+# The crate dps-tpm is no default member of the workspace, because it needs a library of the system.
+tpm_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --package dps-tpm --locked --no-fail-fast
+  else
+    cargo test --package dps-tpm --locked --no-fail-fast --lib --tests
+  fi
+  cargo test --package dps-tpm --locked --doc
+}
+
+tpm_quickstart() {
+  quickstart --features tpm | tee /dev/stderr | grep -q 'a TPM each'
+}
+
+tpm_device() {
+  local transport
+  for transport in https amqp amqp-ws; do
+    cargo run --release --locked --package dps-examples --features tpm --example tpm_device -- --over "$transport"
+  done
 }
 
 conformance_tools() {
@@ -106,6 +129,16 @@ PATH=$NODE/bin:$PATH
 step 'Workspace: unit and integration tests' workspace_tests
 step 'Workspace: doc tests' doc_tests
 step 'Example quickstart: every device is assigned' quickstart
+
+section "What $TPM, needs"
+attempt tpm_tools
+if ((STATUS == 0)); then
+  step "$TPM" tpm_tests
+  step 'Example quickstart with TPMs: every device is assigned' tpm_quickstart
+  step 'Example tpm_device: a device is assigned over each transport' tpm_device
+else
+  skip "$TPM" 'libtss2-dev and swtpm cannot be installed'
+fi
 
 step 'Example serve: build' cargo build --release --locked --example serve
 SERVE=$STATUS

@@ -95,6 +95,14 @@ need() {
   command -v "$tool" >/dev/null || apt_install "$@"
 }
 
+# The TPM software stack, and a simulator to use it with: for dps-tpm, and for examples with the feature tpm.
+tpm_tools() {
+  need pkg-config pkg-config
+  pkg-config --exists tss2-esys tss2-mu tss2-sys tss2-tctildr || apt_install libtss2-dev
+  need swtpm swtpm swtpm-tools
+  swtpm --version
+}
+
 # Where cargo puts what it builds.
 target_directory() {
   cargo metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'

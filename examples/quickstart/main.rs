@@ -10,11 +10,16 @@
 //! WebSockets, shows what a stranger learns and what an operator learns of the stranger, and where the
 //! devices went. Ends with status 0 only if every device has a hub.
 //!
+//! With `--features tpm`, and a TPM simulator (Debian: `libtss2-dev`, `pkg-config`, `swtpm`), some more devices
+//! prove themselves with a TPM.
+//!
 //! Corners it cuts: records are in memory, hubs are fakes, and the devices live in this process.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]
 
 mod enroll;
 mod tell;
+#[cfg(feature = "tpm")]
+mod tpm;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -112,11 +117,13 @@ async fn main() -> Result<ExitCode, BoxError> {
     let begun = Instant::now();
     outcomes.extend(provision(&here, others).await);
     println!("  done in {:.1} s\n", begun.elapsed().as_secs_f64());
+    #[cfg(feature = "tpm")]
+    outcomes.extend(tpm::provision(&admin, [https.port(), amqps.port()], &root).await?);
     tell::refusal(&here, &events, &scope).await?;
-    tell::shares(&hubs, devices.len())?;
+    tell::shares(&hubs, outcomes.len())?;
 
     let _drained = server.stop(Duration::from_secs(5)).await?;
-    let (mut assigned, count) = (0, devices.len());
+    let (mut assigned, count) = (0, outcomes.len());
     for (device, outcome) in &outcomes {
         match outcome {
             Ok(answer) if answer.hub().is_some() => assigned += 1,
