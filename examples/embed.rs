@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use axum::routing::get;
 use axum::{Extension, Router};
 use dps_core::Provisioner;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::{
     Allocation, AllocationHook, AllocationRequest, BuiltIn, HookError, Policy,
@@ -162,6 +163,7 @@ async fn set_up(store: &Arc<dyn Store>) -> Result<SecretBytes, BoxError> {
             hub("fabrikam.example.net", "fabrikam")?,
         ],
         certificates: Vec::new(),
+        access: Access::default(),
     };
     admin.put_instance(&instance).await?;
     let group = json!({"enrollmentGroupId": "pumps", "attestation": {"type": "symmetricKey"}});

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::Provisioner;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::{
@@ -101,6 +102,7 @@ pub fn instance(root: Option<&CertificateDer<'_>>) -> Instance {
         policy: Policy::Hashed,
         hubs: hubs(HUBS),
         certificates: root.map(certificate).into_iter().collect(),
+        access: Access::default(),
     }
 }
 

@@ -111,6 +111,12 @@ impl Certificate {
         &self.0.der
     }
 
+    /// SHA-1 over the bytes: shown to operators, and nothing depends on it.
+    #[must_use]
+    pub fn sha1(&self) -> [u8; 20] {
+        sha1::Sha1::digest(self.der()).into()
+    }
+
     /// SHA-256 over the bytes.
     #[must_use]
     pub fn thumbprint(&self) -> &[u8; 32] {

@@ -1,5 +1,7 @@
 //! Enrollments: which devices may register, and what they get.
 
+mod draft;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,15 +12,19 @@ use crate::certificate::Certificate;
 use crate::id::{DeviceId, GroupId, HubName, RegistrationId, SecretBytes};
 use crate::time::Timestamp;
 use crate::tpm;
+
+pub use self::draft::{AttestationDraft, CertificateDraft, Draft, DraftError};
 use crate::twin::Twin;
 
 /// One entry of the enrollment list.
+///
+/// `A` is how a device proves itself; in a [`Draft`] it leaves out what the service fills in.
 #[derive(Clone, Debug)]
-pub struct Enrollment {
+pub struct Enrollment<A = Attestation> {
     /// One device, or all that can show a group's credentials.
     pub subject: Subject,
     /// How a device proves itself.
-    pub attestation: Attestation,
+    pub attestation: A,
     /// A disabled entry refuses.
     pub enabled: bool,
     /// Whether devices are made IoT Edge devices at their hub.
@@ -173,11 +179,11 @@ impl ReprovisionPolicy {
     };
 }
 
-impl Enrollment {
+impl<A> Enrollment<A> {
     /// An enabled entry written at `now`: all hubs, the instance's policy, an empty twin, and nothing
     /// said of registering again.
     #[must_use]
-    pub fn new(subject: Subject, attestation: Attestation, now: Timestamp) -> Self {
+    pub fn new(subject: Subject, attestation: A, now: Timestamp) -> Self {
         Self {
             subject,
             attestation,
@@ -191,6 +197,25 @@ impl Enrollment {
             reprovision: None,
             created: now,
             updated: now,
+        }
+    }
+
+    /// The same entry with another attestation.
+    #[must_use]
+    pub fn with_attestation<B>(self, attestation: B) -> Enrollment<B> {
+        Enrollment {
+            subject: self.subject,
+            attestation,
+            enabled: self.enabled,
+            edge: self.edge,
+            hubs: self.hubs,
+            pinned_hub: self.pinned_hub,
+            policy: self.policy,
+            custom_allocation: self.custom_allocation,
+            initial_twin: self.initial_twin,
+            reprovision: self.reprovision,
+            created: self.created,
+            updated: self.updated,
         }
     }
 

@@ -15,10 +15,29 @@ pub enum Reason {
     Malformed,
     /// The request names no `api-version`.
     NoApiVersion,
+    /// A position in a list is none that we have handed out.
+    BadContinuation,
+    /// There are as many entries as there may be.
+    TooManyEntries,
+    /// The operator shows nothing that lets it in, or may not do what it asks; the two are not told
+    /// apart.
+    NotAllowed,
     /// The caller is not who it says, or nobody we know; the two are not told apart.
     Unauthorized,
     /// There is no such path.
     NoSuchPath,
+    /// There is no such individual enrollment.
+    EnrollmentNotFound,
+    /// There is no such enrollment group.
+    GroupNotFound,
+    /// There is an individual enrollment already.
+    EnrollmentExists,
+    /// There is an enrollment group already.
+    GroupExists,
+    /// Another entry has the same certificate or key.
+    Duplicate,
+    /// The record is not as the operator expects.
+    PreconditionFailed,
     /// The device is proven but has never registered.
     RegistrationNotFound,
     /// The device is proven, but the operation is not its last one.
@@ -69,6 +88,19 @@ impl Reason {
         match self {
             Self::Malformed => (400, 400_004, "Bad request"),
             Self::NoApiVersion => (400, 400_001, "The query parameter api-version is missing"),
+            Self::BadContinuation => (400, 400_000, "The continuation token is not one of ours"),
+            Self::TooManyEntries => (400, 400_205, "There are as many entries as there may be"),
+            Self::NotAllowed => (401, 401_000, "Unauthorized"),
+            Self::EnrollmentNotFound => (404, 404_201, "There is no such enrollment"),
+            Self::GroupNotFound => (404, 404_204, "There is no such enrollment group"),
+            Self::EnrollmentExists => (409, 409_201, "Enrollment already exists"),
+            Self::GroupExists => (409, 409_202, "Enrollment group already exists"),
+            Self::Duplicate => (
+                409,
+                409_000,
+                "Another entry has the same certificate or key",
+            ),
+            Self::PreconditionFailed => (412, 412_001, "Precondition failed"),
             Self::Unauthorized => (401, 401_002, "Unauthorized"),
             Self::NoSuchPath => (404, 404_000, "There is nothing at this path"),
             Self::RegistrationNotFound => (404, 404_202, "The device has not registered"),
@@ -225,6 +257,15 @@ mod tests {
         for reason in [
             Malformed,
             NoApiVersion,
+            BadContinuation,
+            TooManyEntries,
+            NotAllowed,
+            EnrollmentNotFound,
+            GroupNotFound,
+            EnrollmentExists,
+            GroupExists,
+            Duplicate,
+            PreconditionFailed,
             Unauthorized,
             NoSuchPath,
             RegistrationNotFound,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::access::Access;
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::id::{HubName, SecretBytes};
@@ -9,7 +10,7 @@ use crate::id::{HubName, SecretBytes};
 /// What one tenant has set up.
 #[derive(Clone, Debug)]
 pub struct Instance {
-    /// The host name that operators reach it by. Kept; nothing answers there yet.
+    /// The host name that operators reach it by.
     pub service_host: Arc<str>,
     /// For enrollments that name no policy of their own.
     pub policy: Policy,
@@ -17,6 +18,8 @@ pub struct Instance {
     pub hubs: Vec<LinkedHub>,
     /// Certificate authorities that the tenant has proven to hold: where chains may end.
     pub certificates: Vec<CaCertificate>,
+    /// Who may operate it.
+    pub access: Access,
 }
 
 impl Instance {

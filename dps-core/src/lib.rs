@@ -31,6 +31,7 @@
 //! use std::time::Duration;
 //!
 //! use dps_core::Provisioner;
+//! use dps_core::access::Access;
 //! use dps_core::admin::Admin;
 //! use dps_core::allocate::Policy;
 //! use dps_core::api::{
@@ -60,6 +61,7 @@
 //!         policy: Policy::Hashed,
 //!         hubs: sim::hubs([("west.example.net", 1), ("east.example.net", 1)]).to_vec(),
 //!         certificates: Vec::new(),
+//!         access: Access::default(),
 //!     })
 //!     .await?;
 //! let key = SecretBytes::new(vec![7; 32]);
@@ -137,6 +139,7 @@
 )]
 
 mod accept;
+pub mod access;
 pub mod admin;
 pub mod allocate;
 pub mod api;

@@ -1,5 +1,6 @@
 //! Which tenant a name belongs to, and where its records are.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -56,16 +57,36 @@ pub trait TenantResolver: Debug + Send + Sync + 'static {
 }
 
 /// All tenants in one store. A scope without an instance record is no tenant.
-///
-/// Finds tenants by scope only: it keeps no list of host names.
 #[derive(Clone, Debug)]
-pub struct OneStore(Arc<dyn Store>);
+pub struct OneStore {
+    store: Arc<dyn Store>,
+    hosts: BTreeMap<Box<str>, IdScope>,
+}
 
 impl OneStore {
-    /// Takes `store` for every scope.
+    /// Takes `store` for every scope, and knows no host names.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self(store)
+        Self {
+            store,
+            hosts: BTreeMap::new(),
+        }
+    }
+
+    /// Takes `host` for the service host of `scope`.
+    ///
+    /// * `host`: a name without a port, compared without regard to case.
+    #[must_use]
+    pub fn with_host(mut self, host: &str, scope: IdScope) -> Self {
+        self.hosts.insert(host.to_ascii_lowercase().into(), scope);
+        self
+    }
+
+    fn tenant(&self, scope: &IdScope) -> Tenant {
+        Tenant {
+            scope: scope.clone(),
+            store: Arc::clone(&self.store),
+        }
     }
 }
 
@@ -73,11 +94,11 @@ impl OneStore {
 impl TenantResolver for OneStore {
     async fn resolve(&self, name: TenantName<'_>) -> Result<Option<Tenant>, TenantError> {
         Ok(match name {
-            TenantName::Scope(scope) => Some(Tenant {
-                scope: scope.clone(),
-                store: Arc::clone(&self.0),
-            }),
-            TenantName::ServiceHost(_) => None,
+            TenantName::Scope(scope) => Some(self.tenant(scope)),
+            TenantName::ServiceHost(host) => {
+                let scope = self.hosts.get(&*host.to_ascii_lowercase());
+                scope.map(|scope| self.tenant(scope))
+            }
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The instance, its entries, and the devices that hold the matching credentials.
 
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::certificate::Certificate;
@@ -47,6 +48,7 @@ pub(super) async fn all(admin: &Admin) -> Result<Vec<Device>, BoxError> {
             certificate,
             verified: true,
         }],
+        access: Access::default(),
     };
     admin.put_instance(&instance).await?;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dps_core::Provisioner;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::DeviceApi;
@@ -50,6 +51,7 @@ pub(super) async fn start(
         policy: Policy::Hashed,
         hubs: vec![hub],
         certificates: Vec::new(),
+        access: Access::default(),
     };
     admin.put_instance(&instance).await?;
     let entry = EnrollmentReader::new(AWS_LC, SystemClock.now()).individual(&json!({

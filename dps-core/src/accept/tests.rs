@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::Map;
 
 use super::*;
+use crate::access::Access;
 use crate::api::Transport;
 use crate::enrollment::Attestation;
 use crate::id::{GroupId, HubName, SecretBytes};
@@ -45,6 +46,7 @@ impl Case {
                 policy: Policy::Hashed,
                 hubs: HUBS.map(linked).to_vec(),
                 certificates: Vec::new(),
+                access: Access::default(),
             },
             enrollment: Enrollment {
                 subject: Subject::Group {

@@ -8,6 +8,7 @@ use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::{Base64, corrupt, decode, encode};
+use crate::access::{Access, AccessPolicy, Rights};
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::id::{HubName, SecretBytes};
@@ -19,6 +20,15 @@ struct Stored<'a> {
     host: Cow<'a, str>,
     policy: Cow<'a, str>,
     hubs: Vec<StoredHub<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<StoredPolicy<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPolicy<'a> {
+    name: Cow<'a, str>,
+    keys: [Base64<Cow<'a, [u8]>>; 2],
+    rights: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +64,7 @@ pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> 
         host: (*instance.service_host).into(),
         policy: instance.policy.word().into(),
         hubs: hubs.collect(),
+        policies: instance.access.policies.iter().map(store_policy).collect(),
     })
 }
 
@@ -76,6 +87,34 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
         policy: Policy::parse(&stored.policy).ok_or_else(|| corrupt("unknown policy"))?,
         hubs: hubs.collect::<Result<_, StoreError>>()?,
         certificates: Vec::new(),
+        access: Access {
+            policies: stored
+                .policies
+                .into_iter()
+                .map(load_policy)
+                .collect::<Result<_, _>>()?,
+        },
+    })
+}
+
+fn store_policy(policy: &AccessPolicy) -> StoredPolicy<'_> {
+    StoredPolicy {
+        name: (*policy.name).into(),
+        keys: [&policy.primary, &policy.secondary].map(|key| Base64(Cow::Borrowed(key.expose()))),
+        rights: policy.rights.to_string(),
+    }
+}
+
+fn load_policy(stored: StoredPolicy<'static>) -> Result<AccessPolicy, StoreError> {
+    let [primary, secondary] = stored.keys.map(|key| SecretBytes::new(key.0.into_owned()));
+    Ok(AccessPolicy {
+        name: Arc::from(&*stored.name),
+        primary,
+        secondary,
+        rights: match &*stored.rights {
+            "" => Rights::NONE,
+            rights => Rights::parse(rights).map_err(corrupt)?,
+        },
     })
 }
 

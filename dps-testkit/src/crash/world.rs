@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::{Allocation, AllocationHook, AllocationRequest, HookError, Policy};
 use dps_core::api::{
@@ -97,6 +98,7 @@ impl World {
             policy: Policy::Hashed,
             hubs,
             certificates: Vec::new(),
+            access: Access::default(),
         };
         world
             .alive(world.admin.put_instance(&instance))

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_core::access::Access;
 use dps_core::admin::{Admin, AdminError};
 use dps_core::allocate::{AllocationHook, Policy};
 use dps_core::api::{
@@ -107,6 +108,7 @@ impl Service {
             policy: Policy::Hashed,
             hubs: hubs.to_vec(),
             certificates: Vec::new(),
+            access: Access::default(),
         };
         self.admin.put_instance(&instance).await?;
         let (primary, secondary) = (self.group_key.clone(), self.group_key.clone());

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::{AllocationHook, Policy};
 use dps_core::api::DeviceApi;
@@ -205,6 +206,7 @@ fn instance(root: Certificate) -> Instance {
             certificate: root,
             verified: true,
         }],
+        access: Access::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::DeviceApi;
@@ -69,6 +70,7 @@ impl Service {
                 certificate: Certificate::parse(root.certificate_der()).unwrap(),
                 verified: true,
             }],
+            access: Access::default(),
         };
         admin.put_instance(&instance).await.unwrap();
         Self {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_core::access::Access;
 use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
 use dps_core::enrollment::Enrollment;
@@ -196,6 +197,7 @@ impl Context<'_> {
             policy,
             hubs: self.hubs(key, &table.hub)?,
             certificates: self.certificates(key, &table.certificate)?,
+            access: Access::default(),
         };
         let (enrollments, groups) = entries::read(self, key, table, &instance, notes)?;
         Ok(ConfiguredInstance {

@@ -1,6 +1,7 @@
 //! Samples of what operators write.
 
 use super::*;
+use crate::access::Access;
 use crate::allocate::Policy;
 use crate::enrollment::{
     Attestation, CustomAllocation, Enrollment, ReprovisionPolicy, Slots, Subject, Url,
@@ -153,6 +154,7 @@ fn an_instance() {
             hub("b.hub.example", false, Some(secret(9))),
         ],
         certificates: Vec::new(),
+        access: Access::default(),
     };
     frozen(
         include_str!("samples/instance.json"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dps_core::access::Access;
 use dps_core::allocate::Policy;
 use dps_core::certificate::Certificate;
 use dps_core::enrollment::{
@@ -56,6 +57,7 @@ pub fn instance_of(hubs: &[&str], cas: &[&Ca], verified: bool) -> Instance {
         policy: Policy::Hashed,
         hubs: linked.collect(),
         certificates: certificates.collect(),
+        access: Access::default(),
     }
 }
 

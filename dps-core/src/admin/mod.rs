@@ -4,14 +4,18 @@
 //! the same commit, so it counts from the next request on every node. An individual enrollment is
 //! read with each request and needs none.
 //!
-//! Whoever writes last wins: there are no preconditions yet, and no HTTP in front of it.
+//! Methods that `put` replace whatever is there: for whoever owns what it writes, such as a program
+//! with a configuration. Those that take a [`Precondition`] are for many who write at once.
 
+mod entries;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::crypto::{Crypto, CryptoError};
-use crate::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
+use crate::enrollment::{Attestation, DraftError, Enrollment, Subject, X509Attestation};
 use crate::id::{GroupId, IdScope, RegistrationId, SecretBytes};
 use crate::instance::{Instance, MAX_HUBS};
 use crate::record::{
@@ -20,7 +24,9 @@ use crate::record::{
     nonce_key_key,
 };
 use crate::registration::{Phase, Registration};
-use crate::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Versioned, Write};
+use crate::store::{
+    Change, Expect, Key, Scan, Store, StoreError, Table, Version, Versioned, Write,
+};
 
 /// Changes and reads what one tenant has set up. Cheap to clone; checks no rights: that is the caller's.
 #[derive(Clone, Debug)]
@@ -30,19 +36,83 @@ pub struct Admin {
     crypto: Option<Crypto>,
 }
 
+/// Names an entry of the enrollment list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryId {
+    /// The individual enrollment of a device.
+    Individual(RegistrationId),
+    /// A group.
+    Group(GroupId),
+}
+
+/// A record as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct Revision<T> {
+    /// Which of its versions it is. Entity tags are made from it.
+    pub version: Version,
+    /// What stood in it.
+    pub value: T,
+}
+
+/// What must be true of a record for a change to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing: whoever writes last wins.
+    Any,
+    /// It is not there yet.
+    Absent,
+    /// It is there, whatever stands in it.
+    Present,
+    /// It is as it was at this version.
+    Version(Version),
+}
+
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
     /// It makes no sense.
     #[error("{0}")]
-    Invalid(&'static str),
+    Invalid(Cow<'static, str>),
+    /// There is no such record.
+    #[error("there is no such record")]
+    NotFound,
+    /// The record is there, and was to be made.
+    #[error("it exists already")]
+    Exists,
+    /// The record is not as it was to be.
+    #[error("it is not there any more, or has been changed")]
+    Changed,
+    /// Another entry has the same certificate, or the same key.
+    #[error("{0}")]
+    Duplicate(Cow<'static, str>),
+    /// There are as many as there may be.
+    #[error("there are {limit} already, which is as many as may be")]
+    Full {
+        /// How many there may be.
+        limit: u64,
+    },
     /// A primitive failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AdminError {
+    const fn invalid(text: &'static str) -> Self {
+        Self::Invalid(Cow::Borrowed(text))
+    }
+}
+
+impl From<DraftError> for AdminError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            DraftError::Crypto(error) => Self::Crypto(error),
+            other => Self::Invalid(other.to_string().into()),
+        }
+    }
 }
 
 impl Admin {
@@ -140,7 +210,7 @@ impl Admin {
     /// [`Crypto::parents`] is missing.
     pub async fn put_enrollment(&self, entry: &Enrollment) -> Result<(), AdminError> {
         let Subject::Individual { registration, .. } = &entry.subject else {
-            return Err(AdminError::Invalid(
+            return Err(AdminError::invalid(
                 "a group is not an individual enrollment",
             ));
         };
@@ -148,7 +218,7 @@ impl Admin {
         if matches!(entry.attestation, Attestation::Tpm { .. })
             && self.crypto.is_none_or(|crypto| crypto.parents.is_none())
         {
-            return Err(AdminError::Invalid(
+            return Err(AdminError::invalid(
                 "the cryptographic provider cannot encrypt for a TPM: build dps-core with `aws-lc`",
             ));
         }
@@ -166,7 +236,7 @@ impl Admin {
     /// can have.
     pub async fn put_group(&self, entry: &Enrollment) -> Result<(), AdminError> {
         let Subject::Group { id } = &entry.subject else {
-            return Err(AdminError::Invalid(
+            return Err(AdminError::invalid(
                 "an individual enrollment is not a group",
             ));
         };
@@ -330,14 +400,14 @@ impl Admin {
 fn check_instance(instance: &Instance) -> Result<(), AdminError> {
     let hubs = &instance.hubs;
     if hubs.len() > MAX_HUBS {
-        return Err(AdminError::Invalid("an instance links at most 50 hubs"));
+        return Err(AdminError::invalid("an instance links at most 50 hubs"));
     }
     let twice = hubs
         .iter()
         .enumerate()
         .any(|(n, hub)| hubs.iter().take(n).any(|h| h.name == hub.name));
     if twice {
-        return Err(AdminError::Invalid("an instance links each hub once"));
+        return Err(AdminError::invalid("an instance links each hub once"));
     }
     let all = &instance.certificates;
     let twice = all.iter().enumerate().any(|(n, entry)| {
@@ -346,7 +416,7 @@ fn check_instance(instance: &Instance) -> Result<(), AdminError> {
             .any(|e| e.name.eq_ignore_ascii_case(&entry.name))
     });
     if twice {
-        return Err(AdminError::Invalid(
+        return Err(AdminError::invalid(
             "two certificates of an instance have the same name",
         ));
     }
@@ -355,16 +425,16 @@ fn check_instance(instance: &Instance) -> Result<(), AdminError> {
 
 fn check_attestation(entry: &Enrollment) -> Result<(), AdminError> {
     match (&entry.attestation, entry.group().is_some()) {
-        (Attestation::X509(X509Attestation::Leaf(_)), true) => Err(AdminError::Invalid(
+        (Attestation::X509(X509Attestation::Leaf(_)), true) => Err(AdminError::invalid(
             "a group is attested by signing certificates, not by leaves",
         )),
-        (Attestation::X509(X509Attestation::Signing(_)), false) => Err(AdminError::Invalid(
+        (Attestation::X509(X509Attestation::Signing(_)), false) => Err(AdminError::invalid(
             "an individual enrollment is attested by its leaf, not by signing certificates",
         )),
-        (Attestation::X509(X509Attestation::CaReferences(_)), false) => Err(AdminError::Invalid(
+        (Attestation::X509(X509Attestation::CaReferences(_)), false) => Err(AdminError::invalid(
             "an individual enrollment cannot refer to certificates of the instance",
         )),
-        (Attestation::Tpm { .. }, true) => Err(AdminError::Invalid(
+        (Attestation::Tpm { .. }, true) => Err(AdminError::invalid(
             "a TPM is enrolled by itself: a group is attested by certificates or symmetric keys",
         )),
         _ => Ok(()),
