@@ -6,28 +6,39 @@
 #![allow(clippy::future_not_send, reason = "one thread")]
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use aes::Aes128;
 use aes::cipher::{InnerIvInit, KeyInit as _};
 use aws_lc_rs::agreement::{self, ECDH_P256, UnparsedPublicKey};
-use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{
-    KeySize, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PrivateDecryptingKey,
-    PublicEncryptingKey, PublicKeyComponents,
+    OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey, PublicKeyComponents,
 };
 use dps_benches::inside::{Inside, alternate};
 use dps_benches::visits::SCOPE;
 use dps_benches::{Bench, bench_main, table, world};
+use dps_core::admin::Admin;
+use dps_core::api::{Authentication, DeviceApi, DeviceHello, Origin, Transport};
+use dps_core::attest::Evidence;
 use dps_core::crypto::AWS_LC;
+use dps_core::enrollment::{Attestation, Enrollment, Subject};
 use dps_core::id::SecretBytes;
-use dps_core::tpm::{KEY_BYTES, PublicKey, wrap};
+use dps_core::store::Store;
+use dps_core::time::{Clock, SystemClock};
+use dps_core::tpm::{KEY_BYTES, PublicKey, TpmKeys, wrap};
+use dps_store_memory::MemoryStore;
+use dps_testkit::run::block_on;
+use dps_testkit::tpm::{Kind, SoftTpm};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 fn main() {
     bench_main(&[], async |bench, _| {
-        rsa(bench);
-        p256(bench);
+        let device = Device::new(Kind::Rsa);
+        rsa(bench, &device);
+        p256(bench, &Device::new(Kind::Ecc));
+        requests(bench, &device);
         Ok(())
     });
 }
@@ -40,85 +51,86 @@ fn pace(bench: &Bench, times: u64) -> (u64, usize) {
     }
 }
 
-/// What a device sends: an endorsement key and a storage root key.
-struct Sent([Vec<u8>; 2]);
+/// A device with a TPM, and what is wrapped for it.
+struct Device {
+    keys: TpmKeys,
+    nonce: SecretBytes,
+    resource: String,
+}
 
-impl Sent {
-    /// Of the algorithm `kind`. The tails are what follows the scheme, which RSA and ECC have of their own.
-    fn new(kind: u16, tails: [Vec<u8>; 2]) -> Self {
-        let [ek, srk] = tails;
-        Self([
-            public_area(kind, 0x0003_00b2, &[0x83; 32], &ek),
-            public_area(kind, 0x0003_0472, &[], &srk),
-        ])
+impl Device {
+    fn new(kind: Kind) -> Self {
+        Self {
+            keys: SoftTpm::new(kind).keys(),
+            nonce: SecretBytes::from([7; KEY_BYTES]),
+            resource: format!("{SCOPE}/registrations/{}", world::registration(1)),
+        }
     }
 
-    fn parse(&self) -> [PublicKey; 2] {
-        let parse = |bytes: &Vec<u8>| PublicKey::parse(bytes).expect("a key of the run");
-        [parse(&self.0[0]), parse(&self.0[1])]
+    /// The bytes it sends: of its endorsement key and of its storage root key.
+    fn sent(&self) -> [&[u8]; 2] {
+        let keys = &self.keys;
+        [&keys.endorsement_key, &keys.storage_root_key].map(PublicKey::bytes)
     }
 
-    /// What an unsigned request costs: all of it is done for whoever asks.
-    fn challenge(&self, nonce: &SecretBytes, resource: &str) {
-        let [ek, srk] = self.parse();
-        black_box(wrap(&AWS_LC, &ek, &srk, nonce, resource).expect("a blob"));
+    fn parse(&self) -> TpmKeys {
+        let [ek, srk] = self.sent().map(PublicKey::parse);
+        TpmKeys {
+            endorsement_key: ek.expect("a key of the run"),
+            storage_root_key: srk.expect("a key of the run"),
+        }
+    }
+
+    fn wrap(&self, keys: &TpmKeys) {
+        let [ek, srk] = [&keys.endorsement_key, &keys.storage_root_key];
+        let blob = wrap(&AWS_LC, ek, srk, &self.nonce, &self.resource);
+        black_box(blob.expect("a blob"));
+    }
+
+    /// Hashes, MACs and encrypts as many bytes as a challenge does, under as many keys.
+    fn symmetric(&self) {
+        symmetric(self.resource.len(), self.sent()[1].len() - 2);
+    }
+
+    /// What it says when it comes unsigned.
+    fn hello(&self, n: u64) -> DeviceHello {
+        let evidence = Evidence::Tpm {
+            keys: self.parse(),
+            token: None,
+        };
+        DeviceHello {
+            scope: world::scope(),
+            registration: world::registration(n),
+            evidence: Some(evidence),
+            operation: None,
+            origin: Origin {
+                address: Ipv4Addr::LOCALHOST.into(),
+                transport: Transport::Http,
+            },
+        }
     }
 }
 
-/// A `TPM2B_PUBLIC` with AES-128-CFB and no scheme.
-fn public_area(kind: u16, attributes: u32, policy: &[u8], tail: &[u8]) -> Vec<u8> {
-    let size = |length: usize| u16::try_from(length).expect("short").to_be_bytes();
-    let mut area = Vec::new();
-    area.extend(kind.to_be_bytes());
-    area.extend([0, 0x0b]);
-    area.extend(attributes.to_be_bytes());
-    area.extend(size(policy.len()));
-    area.extend(policy);
-    area.extend([0, 6, 0, 128, 0, 0x43, 0, 0x10]);
-    area.extend(tail);
-    [&size(area.len())[..], &area].concat()
-}
-
-fn resource() -> String {
-    format!("{SCOPE}/registrations/{}", world::registration(1))
-}
-
-fn rsa(bench: &Bench) {
+fn rsa(bench: &Bench, device: &Device) {
     let (times, rounds) = pace(bench, 3_000);
-    let moduli = [0, 1].map(|_| modulus());
-    let sent = Sent::new(
-        0x0001,
-        [0, 1].map(|at| [&[8, 0, 0, 0, 0, 0, 1, 0][..], &moduli[at]].concat()),
-    );
-    let keys = sent.parse();
-    let ready = [0, 1].map(|at| key(&moduli[at]));
-    let nonce = SecretBytes::from([7; KEY_BYTES]);
-    let resource = resource();
+    let moduli = device.sent().map(modulus);
+    let ready = moduli.map(key);
     let mut all = [
         Inside::repeat("bare: two RSA-OAEP and the rest", times, |_| {
-            for modulus in &moduli {
-                oaep(&key(modulus));
-            }
-            symmetric(resource.len(), 282);
+            moduli.iter().for_each(|modulus| oaep(&key(modulus)));
+            device.symmetric();
         }),
         Inside::repeat("challenge: keys parsed, nonce wrapped", times, |_| {
-            sent.challenge(&nonce, &resource);
+            device.wrap(&device.parse());
         }),
-        Inside::repeat("of it: wrapping", times, |_| {
-            let [ek, srk] = &keys;
-            black_box(wrap(&AWS_LC, ek, srk, &nonce, &resource).expect("a blob"));
-        }),
+        Inside::repeat("of it: wrapping", times, |_| device.wrap(&device.keys)),
         Inside::repeat("of it: parsing both keys", times * 20, |_| {
-            black_box(sent.parse());
+            black_box(device.parse());
         }),
         Inside::repeat("of bare: two RSA-OAEP", times, |_| {
-            for modulus in &moduli {
-                oaep(&key(modulus));
-            }
+            moduli.iter().for_each(|modulus| oaep(&key(modulus)));
         }),
-        Inside::repeat("of bare: the rest", times * 10, |_| {
-            symmetric(resource.len(), 282);
-        }),
+        Inside::repeat("of bare: the rest", times * 10, |_| device.symmetric()),
         Inside::repeat("two RSA-OAEP, the same two keys for ever", times, |_| {
             ready.iter().for_each(oaep);
         }),
@@ -134,12 +146,9 @@ fn rsa(bench: &Bench) {
     table::multiple(&found[1], &found[0], 1.3);
 }
 
-fn modulus() -> Vec<u8> {
-    let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("a key");
-    let public = private.public_key().as_der().expect("its public half");
-    // It ends with the modulus and the exponent, as 02 03 01 00 01.
-    let end = public.as_ref().len() - 5;
-    public.as_ref()[end - 256..end].to_vec()
+/// The modulus of an RSA key stands at the end of its public area.
+fn modulus(key: &[u8]) -> &[u8] {
+    &key[key.len() - 256..]
 }
 
 fn key(modulus: &[u8]) -> OaepPublicEncryptingKey {
@@ -159,8 +168,6 @@ fn oaep(key: &OaepPublicEncryptingKey) {
     black_box(out);
 }
 
-/// Hashes, MACs and encrypts as many bytes as a challenge does, under as many keys.
-///
 /// * `named`: bytes of the storage root key, whose name must be known.
 fn symmetric(resource: usize, named: usize) {
     let drawn: [u8; 112] = AWS_LC.random().expect("randomness");
@@ -198,30 +205,19 @@ fn mac(key: &[u8], data: &[u8]) {
     black_box(mac.finalize().into_bytes());
 }
 
-fn p256(bench: &Bench) {
+fn p256(bench: &Bench, device: &Device) {
     let (times, rounds) = pace(bench, 1_500);
-    let points = [0, 1].map(|_| {
-        let private = agreement::PrivateKey::generate(&ECDH_P256).expect("a key");
-        let public = private.compute_public_key().expect("its public half");
-        public.as_ref().to_vec()
-    });
-    let tails = [0, 1].map(|at| {
-        let (x, y) = points[at][1..].split_at(32);
-        [&[0, 3, 0, 0x10, 0, 32], x, &[0, 32], y].concat()
-    });
-    let sent = Sent::new(0x0023, tails);
-    let nonce = SecretBytes::from([7; KEY_BYTES]);
-    let resource = resource();
+    let points = device.sent().map(point);
     let mut all = [
         Inside::repeat("bare: two ECDH and the rest", times, |_| {
             points.iter().for_each(|point| agree(point));
-            symmetric(resource.len(), 90);
+            device.symmetric();
         }),
         Inside::repeat("challenge: keys parsed, nonce wrapped", times, |_| {
-            sent.challenge(&nonce, &resource);
+            device.wrap(&device.parse());
         }),
-        Inside::repeat("of it: parsing both keys", times, |_| {
-            black_box(sent.parse());
+        Inside::repeat("of it: parsing both keys", times * 10, |_| {
+            black_box(device.parse());
         }),
     ];
     let found = alternate(&mut all, rounds);
@@ -231,6 +227,12 @@ fn p256(bench: &Bench) {
     );
     table::costs("challenge", &found);
     table::multiple(&found[1], &found[0], 1.3);
+}
+
+/// The point of a P-256 key stands at the end of its public area, each coordinate behind its size.
+fn point(key: &[u8]) -> Vec<u8> {
+    let (x, y) = key[key.len() - 66..].split_at(34);
+    [&[4], &x[..32], y].concat()
 }
 
 fn agree(peer: &[u8]) {
@@ -245,4 +247,51 @@ fn agree(peer: &[u8]) {
         Ok(hash.finalize())
     });
     black_box(seed.expect("a point"));
+}
+
+/// What strangers can make the service do: anybody may come with any two keys.
+fn requests(bench: &Bench, device: &Device) {
+    let (times, rounds) = pace(bench, 3_000);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    block_on(world::fill(&store, &world::instance(None), &[], 0));
+    let attestation = Attestation::Tpm {
+        endorsement_key: device.keys.endorsement_key.clone(),
+        storage_root_key: None,
+    };
+    let subject = Subject::Individual {
+        registration: world::registration(1),
+        device: None,
+        information: None,
+    };
+    let enrollment = Enrollment::new(subject, attestation, SystemClock.now());
+    let admin = Admin::new(Arc::clone(&store), world::scope());
+    block_on(admin.put_enrollment(&enrollment)).expect("a sound enrollment");
+    let service = world::service(&store);
+    let ask = |n| {
+        let answer = block_on(service.authenticate(device.hello(n)));
+        assert!(matches!(answer, Authentication::Challenge { .. }));
+    };
+    let moduli = device.sent().map(modulus);
+    let [ek, srk] = device.sent();
+    let cut = &srk[..srk.len() - 1];
+    let mut all = [
+        Inside::repeat("bare: two RSA-OAEP and the rest", times, |_| {
+            moduli.iter().for_each(|modulus| oaep(&key(modulus)));
+            device.symmetric();
+        }),
+        Inside::repeat("unsigned, nobody is enrolled", times, |n| ask(n + 2)),
+        Inside::repeat("unsigned, enrolled with the key", times, |_| ask(1)),
+        Inside::repeat("unsigned, the second key is not whole", times * 20, |_| {
+            black_box(PublicKey::parse(ek).is_ok());
+            assert!(PublicKey::parse(black_box(cut)).is_err());
+        }),
+    ];
+    let found = alternate(&mut all, rounds);
+    table::title(
+        "An unsigned request of a device with a TPM",
+        "Fixed: RSA-2048 for both keys, one individual enrollment, records in memory. From the bytes of the\n\
+         keys to those of the challenge, without HTTP, JSON and Base64. The storage root key of the enrolled\n\
+         device is remembered already.",
+    );
+    table::costs("request", &found);
 }
