@@ -22,10 +22,12 @@
 //! # What it answers
 //!
 //! A device with a symmetric key says who it is by SASL PLAIN: `{scope}/registrations/{id}` and a token.
-//! One with a certificate needs no SASL, or takes EXTERNAL; its first link says who it is. Links have the
-//! address `{scope}/registrations/{id}`, alone, with a slash before it, or as the path of a URL, and may
-//! say their version by the property `com.microsoft:api-version`. The device sends on one of them and is
-//! answered on another:
+//! One with a certificate needs no SASL, or takes EXTERNAL; its first link says who it is. One with a TPM
+//! takes the mechanism TPM: it shows its two keys, unwraps what it is sent, and signs a token with it.
+//!
+//! Links have the address `{scope}/registrations/{id}`, alone, with a slash before it, or as the path of a
+//! URL, and may say their version by the property `com.microsoft:api-version`. The device sends on one of
+//! them and is answered on another:
 //!
 //! | application property | answer |
 //! |---|---|
@@ -38,8 +40,8 @@
 //!
 //! # What it refuses
 //!
-//! - A device that cannot prove itself: by the outcome 1 of SASL; one with a certificate by the end of
-//!   its link and connection, with `amqp:unauthorized-access`.
+//! - A device that cannot prove itself, or says what has no place in its mechanism: by the outcome 1 of
+//!   SASL; one with a certificate by the end of its link and connection, with `amqp:unauthorized-access`.
 //! - Links to other devices, and to other things than addresses: by their end.
 //! - More than four sessions, four links in each, eight messages at a time that have not been answered,
 //!   and messages over 100 KiB.

@@ -303,7 +303,7 @@ async fn who_cannot_be_judged_now_is_told_by_the_outcome() {
         let amqp = Amqp::new(Arc::new(Scripted::refusing(ServiceError::new(reason))));
         let mut line = Line::open(&amqp, peer(), &Tasks::new());
         line.send(&hello()).await;
-        let names = vec![symbol("PLAIN")];
+        let names = vec![symbol("PLAIN"), symbol("TPM")];
         assert_eq!(
             line.rest().await,
             [

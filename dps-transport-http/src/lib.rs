@@ -32,9 +32,13 @@
 //! | `POST /{scope}/registrations/{id}` | 200 with the registration |
 //!
 //! Each with `?api-version=`. A device proves itself with each request, by a token in `Authorization`
-//! or by the certificate of its connection. Errors are JSON: `errorCode`, `trackingId`, `message`,
-//! `timestampUtc`. Paths that belong to operators are not found here: [`service`] reads their
-//! documents, and nothing serves them yet.
+//! or by the certificate of its connection. One that shows the keys of its TPM in a body, and no token,
+//! is answered 401 with a key that this TPM alone can unwrap: `message`, `keyName`, `authenticationKey`.
+//! It asks again with a token that it has signed with that key, which is then good for its polls, too;
+//! the keys beside it may be left out. The connection outlasts such a 401.
+//!
+//! Errors are JSON: `errorCode`, `trackingId`, `message`, `timestampUtc`. Paths that belong to operators
+//! are not found here: [`service`] reads their documents, and nothing serves them yet.
 //!
 //! # WebSockets
 //!

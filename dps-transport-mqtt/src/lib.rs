@@ -23,7 +23,8 @@
 //!
 //! A device says who it is in CONNECT, by its client identifier and the user name
 //! `{scope}/registrations/{id}/api-version={version}`, and proves it once a connection, by a token as
-//! password or by the certificate of its connection. It subscribes to `$dps/registrations/res/#`, and
+//! password or by the certificate of its connection. By a TPM it cannot: CONNECT has no room for a challenge,
+//! and the service has no such way either. It subscribes to `$dps/registrations/res/#`, and
 //! publishes, in quality 0 or 1:
 //!
 //! | topic | answer |

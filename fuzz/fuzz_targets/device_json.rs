@@ -3,8 +3,11 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dps_core::error::Reason;
 use dps_core::id::RegistrationId;
+use dps_core::tpm::PublicKey;
 use dps_transport::device_json::DeviceRegistration;
 use libfuzzer_sys::fuzz_target;
 
@@ -14,10 +17,21 @@ static ID: LazyLock<RegistrationId> =
 fuzz_target!(|body: &[u8]| {
     match DeviceRegistration::parse(body, &ID) {
         Ok(sent) => {
-            let Some(payload) = sent.payload else { return };
-            assert!(!payload.is_null());
-            let again = serde_json::json!({ "payload": payload }).to_string();
-            assert!(DeviceRegistration::parse(again.as_bytes(), &ID).is_ok());
+            assert!(
+                sent.payload
+                    .as_ref()
+                    .is_none_or(|payload| !payload.is_null())
+            );
+            let base64 = |key: &PublicKey| STANDARD.encode(key.bytes());
+            let tpm = sent.tpm.as_ref().map(|keys| {
+                serde_json::json!({
+                    "endorsementKey": base64(&keys.endorsement_key),
+                    "storageRootKey": base64(&keys.storage_root_key),
+                })
+            });
+            let again = serde_json::json!({ "payload": sent.payload, "tpm": tpm }).to_string();
+            let read = DeviceRegistration::parse(again.as_bytes(), &ID);
+            assert_eq!(read.ok(), Some(sent));
         }
         Err(error) => {
             assert_eq!(error.reason(), Reason::Malformed);

@@ -1,14 +1,30 @@
 //! Enrollments, as operators and their tools write them.
 #![no_main]
 
-use dps_core::crypto::RING;
+use dps_core::crypto::{CryptoError, ParentKeys, RING};
 use dps_core::enrollment::{Attestation, Enrollment, X509Attestation};
 use dps_core::time::Timestamp;
+use dps_core::tpm::MAX_PUBLIC_KEY_BYTES;
 use dps_transport_http::service::EnrollmentReader;
 use libfuzzer_sys::fuzz_target;
 
+/// TPMs can be enrolled where something can be encrypted for them. Nothing is here.
+#[derive(Debug)]
+struct Nothing;
+
+impl ParentKeys for Nothing {
+    fn oaep(&self, _: &[u8], _: u32, _: &[u8], _: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        Err(CryptoError)
+    }
+
+    fn ecdh_p256(&self, _: &[u8; 65]) -> Result<([u8; 65], [u8; 32]), CryptoError> {
+        Err(CryptoError)
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
-    let reader = EnrollmentReader::new(RING, Timestamp(1_763_683_200_000));
+    let crypto = RING.with_parents(&Nothing);
+    let reader = EnrollmentReader::new(crypto, Timestamp(1_763_683_200_000));
     if let Ok(read) = reader.individual_from_slice(bytes) {
         check(&read.enrollment, false);
     }
@@ -33,6 +49,12 @@ fn check(enrollment: &Enrollment, group: bool) {
         }
         Attestation::X509(X509Attestation::CaReferences(slots)) => {
             assert!(group && slots.iter().next().is_some());
+        }
+        Attestation::Tpm {
+            storage_root_key, ..
+        } => {
+            let length = storage_root_key.as_ref().map_or(0, |key| key.len());
+            assert!(!group && length <= MAX_PUBLIC_KEY_BYTES);
         }
         other => panic!("{other:?}"),
     }

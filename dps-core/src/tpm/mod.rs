@@ -29,7 +29,6 @@
 //! credential protection, and the annexes on RSA and ECC) and Part 2 (structures). The blob is the one
 //! that the SDKs' devices take apart: `insert_key_in_tpm` in `hsm_client_tpm.c` of azure-iot-sdk-c.
 
-mod curve;
 mod kdf;
 mod keys;
 mod public;

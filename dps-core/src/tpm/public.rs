@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::curve;
-
 /// The longest key that is taken, in bytes: RSA with an authorization policy of 64. Usual ones have
 /// 316 (endorsement key) and 284 (storage root key).
 pub const MAX_PUBLIC_KEY_BYTES: usize = 348;
@@ -134,8 +132,9 @@ pub enum PublicKeyError {
         /// Its `TPM_ALG_ID`.
         found: u16,
     },
-    /// Not a point of the curve in two coordinates of 32 bytes.
-    #[error("the point is not on the curve P-256, or its coordinates do not have 32 bytes each")]
+    /// Not a point in two coordinates of 32 bytes. Whether it is on the curve, the agreement on a secret
+    /// tells.
+    #[error("the coordinates of the point do not have 32 bytes each")]
     Point,
 }
 
@@ -307,9 +306,6 @@ fn check_ecc(reader: &mut Reader<'_>) -> Result<Kind, PublicKeyError> {
     }
     let x = reader.coordinate()?;
     let y = reader.coordinate()?;
-    if !curve::has_point(x, y) {
-        return Err(PublicKeyError::Point);
-    }
     let mut point = [0; 65];
     point[0] = 4;
     point[1..33].copy_from_slice(x);

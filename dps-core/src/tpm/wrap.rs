@@ -60,7 +60,8 @@ const PUBLIC_SCHEME: [u8; 6] = [0x00, 0x05, 0x00, 0x0b, 0x00, 0x20];
 ///
 /// # Errors
 /// [`CryptoError`] if `crypto` does not encrypt for TPMs ([`Crypto::parents`]), if `key` or `resource`
-/// have another length, or if a primitive fails. No [`PublicKey`] brings it about.
+/// have another length, if a point
+/// is not on its curve, or if a primitive fails.
 pub fn wrap(
     crypto: &Crypto,
     endorsement_key: &PublicKey,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_core::api::{DeviceRequest, DeviceResponse, Transport};
+use dps_core::attest::Evidence;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::hub::Place;
 use dps_core::id::{ApiVersion, DeviceId, HubName, OperationId, RegistrationId, TrackingId};
@@ -18,6 +19,9 @@ use dps_core::trace::Trace;
 use dps_transport::{Conversation, Peer, Question, Stamp, Stamps, Timeouts, Verdict};
 
 use crate::conversation::Session;
+
+/// As many as the challenge of the longest name has.
+const CHALLENGE_BYTES: usize = 961;
 
 #[derive(Debug)]
 struct Fixed;
@@ -36,7 +40,7 @@ impl Stamps for Fixed {
 /// * `certified`: whether it has shown a certificate.
 /// * `believed`: what becomes of its credentials.
 ///
-/// A register is assigned, and a poll is answered with an error. Questions are answered only when
+/// The keys of a TPM are challenged before they are judged. A register is assigned, and a poll is answered with an error. Questions are answered only when
 /// nothing more can be read, so that it does not matter where one chunk ends and the next begins.
 #[must_use]
 pub fn converse<'a>(
@@ -64,12 +68,14 @@ pub fn converse<'a>(
 fn advance(session: &mut Session<'_>, believed: bool, told: &mut Vec<u8>) -> bool {
     let question = session.question();
     match &question {
-        Some(Question::Authenticate(_)) => {
-            let refusal = ServiceError::new(Reason::Unauthorized);
-            let verdict = if believed {
+        Some(Question::Authenticate(hello)) => {
+            let unsigned = matches!(hello.evidence, Some(Evidence::Tpm { token: None, .. }));
+            let verdict = if unsigned {
+                Verdict::Challenge(vec![7; CHALLENGE_BYTES])
+            } else if believed {
                 Verdict::Believed
             } else {
-                Verdict::Denied(refusal)
+                Verdict::Denied(ServiceError::new(Reason::Unauthorized))
             };
             session.judged(verdict, Duration::ZERO);
         }

@@ -45,6 +45,19 @@ pub fn plain(name: &str, token: &str) -> Vec<u8> {
     sasl(0x41, vec![symbol("PLAIN"), V::Binary(response)])
 }
 
+/// The choice of `TPM`, with what it begins with. C# and Node.js name a host too.
+pub fn by_tpm(scope: &str, id: &str, endorsement_key: &[u8]) -> Vec<u8> {
+    let response = [format!("\0{scope}\0{id}\0").as_bytes(), endorsement_key].concat();
+    sasl(
+        0x41,
+        vec![symbol("TPM"), V::Binary(response), text("dps.example")],
+    )
+}
+
+pub fn response(bytes: &[u8]) -> Vec<u8> {
+    sasl(0x43, vec![V::Binary([b"\0", bytes].concat())])
+}
+
 pub fn open() -> Vec<u8> {
     open_with(V::Null, V::Null)
 }
@@ -157,6 +170,7 @@ pub enum Told {
     /// 0: AMQP, 3: SASL.
     Header(u8),
     Mechanisms(Vec<V>),
+    Challenge(Vec<u8>),
     Outcome(u8),
     Open(V),
     Begin,
@@ -316,6 +330,7 @@ impl Line {
             assert!(length <= 512 && rest.is_empty());
             return match (code, fields.at(0)) {
                 (0x40, V::Array(names)) => Told::Mechanisms(names.clone()),
+                (0x42, V::Binary(bytes)) => Told::Challenge(bytes.clone()),
                 (0x44, V::UByte(code)) => Told::Outcome(*code),
                 other => panic!("no SASL for a device: {other:?}"),
             };

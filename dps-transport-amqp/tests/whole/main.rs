@@ -15,5 +15,6 @@ mod life;
 #[path = "../../../dps-transport-mqtt/tests/whole/service.rs"]
 mod service;
 mod site;
+mod tpm;
 #[path = "../../../dps-transport-mqtt/tests/whole/websocket.rs"]
 mod websocket;

@@ -28,7 +28,10 @@ impl Deref for Site {
 
 impl Site {
     pub async fn open() -> Self {
-        let service = Service::open().await;
+        Self::with(Service::open().await)
+    }
+
+    pub fn with(service: Service) -> Self {
         let amqp = Amqp::new(Arc::clone(&service.api)).with_clock(Arc::new(service.clock.clone()));
         Self { amqp, service }
     }

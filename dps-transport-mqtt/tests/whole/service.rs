@@ -39,7 +39,10 @@ pub struct Service {
 
 impl Service {
     pub async fn open() -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        Self::over(Arc::new(MemoryStore::default())).await
+    }
+
+    pub async fn over(store: Arc<dyn Store>) -> Self {
         let (hubs, clock, tasks) = (FakeHubs::new(), ManualClock::new(), Tasks::new());
         let tenants = Arc::new(OneStore::new(Arc::clone(&store)));
         let provisioner = Provisioner::builder(tenants, Arc::new(hubs.clone()))

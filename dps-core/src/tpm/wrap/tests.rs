@@ -256,6 +256,19 @@ fn the_longest_names_fit() {
     assert_eq!(resource.len(), MAX_RESOURCE_BYTES);
 }
 
+#[cfg(feature = "aws-lc")]
+#[test]
+fn nothing_is_wrapped_for_a_point_that_is_not_on_its_curve() {
+    use crate::tpm::samples::{POINT, ecc};
+    let mut beside = POINT;
+    beside[63] ^= 1;
+    let [key, beside] = [POINT, beside].map(|at| PublicKey::parse(&ecc(true, &at)).unwrap());
+    let secret = SecretBytes::from([7; KEY_BYTES]);
+    let wrap = |ek, srk| wrap(&crate::crypto::AWS_LC, ek, srk, &secret, "press-1").is_ok();
+    assert!(wrap(&key, &key));
+    assert!(!wrap(&beside, &key) && !wrap(&key, &beside));
+}
+
 #[test]
 fn who_does_not_encrypt_for_tpms_wraps_nothing() {
     let (ek, srk) = keys(true);
