@@ -154,6 +154,7 @@ pub mod id;
 pub mod instance;
 pub mod json;
 mod matching;
+pub mod operators;
 mod provisioner;
 mod record;
 pub mod registration;

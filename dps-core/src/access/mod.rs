@@ -1,8 +1,11 @@
 //! Who may operate an instance, and what for.
 
+mod token;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::token::{MAX_POLICY_TOKEN_BYTES, PolicyToken};
 use crate::id::SecretBytes;
 
 /// Who may do what with an instance. By default nobody may do anything.
