@@ -169,7 +169,7 @@ async fn set_up(store: &Arc<dyn Store>) -> Result<SecretBytes, BoxError> {
     let group = json!({"enrollmentGroupId": "pumps", "attestation": {"type": "symmetricKey"}});
     let group = EnrollmentReader::new(AWS_LC, SystemClock.now())
         .group(&group)?
-        .enrollment;
+        .enrollment()?;
     admin.put_group(&group).await?;
     match group.attestation {
         // Keys that a document leaves out are made.

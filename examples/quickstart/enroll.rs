@@ -61,23 +61,25 @@ pub(super) async fn all(admin: &Admin) -> Result<Vec<Device>, BoxError> {
         "attestation": {"type": "x509", "x509": {"clientCertificates": {"primary": {"certificate": pem}}}},
         "initialTwin": {"tags": {"hall": 3}, "properties": {"desired": {"interval": 60}}},
     }))?;
-    admin.put_enrollment(&entry.enrollment).await?;
+    admin.put_enrollment(&entry.enrollment()?).await?;
     let by_key = json!({"type": "symmetricKey"});
     let kiosk = reader.individual(&json!({"registrationId": "kiosk-1", "attestation": by_key}))?;
-    admin.put_enrollment(&kiosk.enrollment).await?;
+    let kiosk = kiosk.enrollment()?;
+    admin.put_enrollment(&kiosk).await?;
     let robots = reader.group(&json!({
         "enrollmentGroupId": "robots",
         "attestation": {"type": "x509", "x509": {"caReferences": {"primary": "factory"}}},
     }))?;
-    admin.put_group(&robots.enrollment).await?;
+    admin.put_group(&robots.enrollment()?).await?;
     let sensors = reader.group(&json!({"enrollmentGroupId": "sensors", "attestation": by_key}))?;
-    admin.put_group(&sensors.enrollment).await?;
+    let sensors = sensors.enrollment()?;
+    admin.put_group(&sensors).await?;
 
     let mut devices = vec![
         Device::with_certificate("press-1", press),
-        Device::with_key("kiosk-1", primary_key(kiosk.enrollment.attestation)?),
+        Device::with_key("kiosk-1", primary_key(kiosk.attestation)?),
     ];
-    let group_key = primary_key(sensors.enrollment.attestation)?;
+    let group_key = primary_key(sensors.attestation)?;
     for number in 1..=MEMBERS {
         let (robot, sensor) = (format!("robot-{number}"), format!("sensor-{number}"));
         devices.push(Device::with_certificate(&robot, line.device(&robot)));

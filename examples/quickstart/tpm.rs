@@ -65,7 +65,7 @@ pub(super) async fn provision(
                 "registrationId": registration,
                 "attestation": {"type": "tpm", "tpm": {"endorsementKey": endorsement}},
             }))?;
-            admin.put_enrollment(&entry.enrollment).await?;
+            admin.put_enrollment(&entry.enrollment()?).await?;
             devices.push(Device {
                 registration,
                 transport,

@@ -58,7 +58,7 @@ pub(super) async fn start(
         "registrationId": registration,
         "attestation": {"type": "tpm", "tpm": {"endorsementKey": STANDARD.encode(endorsement_key)}},
     }))?;
-    admin.put_enrollment(&entry.enrollment).await?;
+    admin.put_enrollment(&entry.enrollment()?).await?;
 
     let hubs = Arc::new(FakeHubs::new());
     let service = Provisioner::builder(Arc::new(OneStore::new(store)), hubs).build()?;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use dps_core::certificate::Certificate;
-use dps_core::crypto::{Crypto, CryptoError};
-use dps_core::enrollment::{Attestation, Slots, X509Attestation};
+use dps_core::crypto::Crypto;
+use dps_core::enrollment::{AttestationDraft, CertificateDraft, Slots};
 use dps_core::id::SecretBytes;
 use dps_core::tpm::{MAX_PUBLIC_KEY_BYTES, PublicKey};
 
@@ -15,13 +14,11 @@ use super::certificate;
 use super::error::{EnrollmentError, Problem};
 use super::object::Object;
 
-/// How long a key of an enrollment may be, in bytes, and how long the ones are that we make.
+/// How long a key of an enrollment may be, in bytes.
 ///
 /// # Source
-/// *Symmetric key attestation*: "between 16 bytes and 64 bytes in length and in valid base64 format";
-/// keys that the service makes have 64.
+/// *Symmetric key attestation*: "between 16 bytes and 64 bytes in length and in valid base64 format".
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
-const NEW_KEY_BYTES: usize = 64;
 
 /// The longest name of a certificate that is kept, in characters. Our choice; the service has 64.
 const MAX_CERTIFICATE_NAME: usize = 128;
@@ -43,7 +40,7 @@ pub(super) fn read(
     kind: Kind,
     crypto: &Crypto,
     notes: &mut Vec<String>,
-) -> Result<Attestation, EnrollmentError> {
+) -> Result<AttestationDraft, EnrollmentError> {
     const TYPES: Problem = Problem::NotAWord("x509, symmetricKey, tpm");
     let attestation = enrollment.object("attestation")?;
     let attestation = enrollment.required("attestation", attestation)?;
@@ -51,11 +48,11 @@ pub(super) fn read(
     let name = attestation.required("type", name)?;
     let is = |word: &str| name.eq_ignore_ascii_case(word);
     if is("symmetricKey") {
-        symmetric_key(&attestation, crypto)
+        symmetric_key(&attestation)
     } else if is("x509") {
         let x509 = attestation.object("x509")?;
         let x509 = attestation.required("x509", x509)?;
-        Ok(Attestation::X509(x509_attestation(&x509, kind, notes)?))
+        x509_attestation(&x509, kind, notes)
     } else if is("tpm") {
         tpm(&attestation, kind, crypto)
     } else if is("none") {
@@ -74,7 +71,7 @@ fn tpm(
     attestation: &Object<'_>,
     kind: Kind,
     crypto: &Crypto,
-) -> Result<Attestation, EnrollmentError> {
+) -> Result<AttestationDraft, EnrollmentError> {
     let unfit = |text| attestation.fault("type", Problem::Unfit(text));
     if kind == Kind::Group {
         return Err(unfit(
@@ -104,7 +101,7 @@ fn tpm(
         };
         return Err(tpm.fault("storageRootKey", problem));
     }
-    Ok(Attestation::Tpm {
+    Ok(AttestationDraft::Tpm {
         endorsement_key,
         storage_root_key,
     })
@@ -120,25 +117,22 @@ fn bytes(members: &Object<'_>, name: &str) -> Result<Option<Vec<u8>>, Enrollment
     ))
 }
 
-fn symmetric_key(
-    attestation: &Object<'_>,
-    crypto: &Crypto,
-) -> Result<Attestation, EnrollmentError> {
+fn symmetric_key(attestation: &Object<'_>) -> Result<AttestationDraft, EnrollmentError> {
     let keys = attestation.object("symmetricKey")?;
     let key = |name| match &keys {
-        Some(keys) => key(keys, name, crypto),
-        None => Ok(new_key(crypto)?),
+        Some(keys) => key(keys, name),
+        None => Ok(None),
     };
-    Ok(Attestation::SymmetricKey {
+    Ok(AttestationDraft::SymmetricKey {
         primary: key("primaryKey")?,
         secondary: key("secondaryKey")?,
     })
 }
 
-fn key(keys: &Object<'_>, name: &str, crypto: &Crypto) -> Result<SecretBytes, EnrollmentError> {
+fn key(keys: &Object<'_>, name: &str) -> Result<Option<SecretBytes>, EnrollmentError> {
     let text = keys.text(name)?.unwrap_or_default();
     if text.is_empty() {
-        return Ok(new_key(crypto)?);
+        return Ok(None);
     }
     let bytes = BASE64_STANDARD.decode(text);
     let bytes = SecretBytes::new(bytes.map_err(|_| keys.fault(name, Problem::NotBase64))?);
@@ -150,19 +144,14 @@ fn key(keys: &Object<'_>, name: &str, crypto: &Crypto) -> Result<SecretBytes, En
         };
         return Err(keys.fault(name, problem));
     }
-    Ok(bytes)
-}
-
-fn new_key(crypto: &Crypto) -> Result<SecretBytes, CryptoError> {
-    let bytes: [u8; NEW_KEY_BYTES] = crypto.random()?;
-    Ok(SecretBytes::new(bytes.to_vec()))
+    Ok(Some(bytes))
 }
 
 fn x509_attestation(
     x509: &Object<'_>,
     kind: Kind,
     notes: &mut Vec<String>,
-) -> Result<X509Attestation, EnrollmentError> {
+) -> Result<AttestationDraft, EnrollmentError> {
     let (allowed, expected) = match kind {
         Kind::Individual => (
             &[CLIENT][..],
@@ -189,9 +178,11 @@ fn x509_attestation(
     let slots = x509.object(name)?;
     let slots = x509.required(name, slots)?;
     Ok(match name {
-        CLIENT => X509Attestation::Leaf(both(&slots, |slot| certificate(&slots, slot, notes))?),
-        SIGNING => X509Attestation::Signing(both(&slots, |slot| certificate(&slots, slot, notes))?),
-        _ => X509Attestation::CaReferences(both(&slots, |slot| reference(&slots, slot))?),
+        CLIENT => AttestationDraft::Leaf(both(&slots, |slot| certificate(&slots, slot, notes))?),
+        SIGNING => {
+            AttestationDraft::Signing(both(&slots, |slot| certificate(&slots, slot, notes))?)
+        }
+        _ => AttestationDraft::CaReferences(both(&slots, |slot| reference(&slots, slot))?),
     })
 }
 
@@ -209,15 +200,26 @@ fn both<T>(
     Ok(found)
 }
 
+/// A certificate, or which of those that are there already is meant: whoever reads an enrollment is told
+/// the `info` of its certificates alone, and writes that back.
 fn certificate(
     slots: &Object<'_>,
     slot: &str,
     notes: &mut Vec<String>,
-) -> Result<Option<Certificate>, EnrollmentError> {
+) -> Result<Option<CertificateDraft>, EnrollmentError> {
     let Some(with_info) = slots.object(slot)? else {
         return Ok(None);
     };
     let text = with_info.text("certificate")?;
+    if text.is_none()
+        && let Some(info) = with_info.object("info")?
+    {
+        let sha1 = thumbprint(&info, "sha1Thumbprint")?;
+        let sha256 = thumbprint(&info, "sha256Thumbprint")?;
+        if sha1.is_some() || sha256.is_some() {
+            return Ok(Some(CertificateDraft::Kept { sha1, sha256 }));
+        }
+    }
     let text = with_info.required("certificate", text)?;
     let found = certificate::read(text);
     let found = found.map_err(|problem| with_info.fault("certificate", problem))?;
@@ -227,7 +229,26 @@ fn certificate(
             with_info.path("certificate")
         ));
     }
-    Ok(Some(found.certificate))
+    Ok(Some(CertificateDraft::Given(found.certificate)))
+}
+
+fn thumbprint<const N: usize>(
+    info: &Object<'_>,
+    name: &str,
+) -> Result<Option<[u8; N]>, EnrollmentError> {
+    let text = info.text(name)?.filter(|text| !text.is_empty());
+    let read = |text| unhex(text).ok_or_else(|| info.fault(name, Problem::NotAThumbprint));
+    text.map(read).transpose()
+}
+
+fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut digits = text.chars().map(|digit| digit.to_digit(16));
+    let mut out = [0; N];
+    for byte in &mut out {
+        let (high, low) = (digits.next()??, digits.next()??);
+        *byte = u8::try_from(high << 4 | low).ok()?;
+    }
+    digits.next().is_none().then_some(out)
 }
 
 fn reference(slots: &Object<'_>, slot: &str) -> Result<Option<Arc<str>>, EnrollmentError> {

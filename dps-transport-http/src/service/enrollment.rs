@@ -5,7 +5,8 @@ use std::sync::Arc;
 use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
 use dps_core::enrollment::{
-    Attestation, CustomAllocation, Enrollment, ReprovisionPolicy, Subject, Url, X509Attestation,
+    AttestationDraft, CertificateDraft, CustomAllocation, Draft, DraftError, Enrollment,
+    ReprovisionPolicy, Subject, Url,
 };
 use dps_core::id::{DeviceId, GroupId, HubName, RegistrationId};
 use dps_core::instance::MAX_HUBS;
@@ -28,8 +29,8 @@ const MAX_URL: usize = 2048;
 /// Reads enrollments from the JSON of the service API.
 ///
 /// Members that only the service writes (`etag`, `registrationState`, `createdDateTimeUtc`,
-/// `lastUpdatedDateTimeUtc`, a certificate's `info`) and members that nobody knows are ignored; null
-/// counts as absent. Words are taken in any case.
+/// `lastUpdatedDateTimeUtc`, the `info` of a certificate that is given) and members that nobody knows
+/// are ignored; null counts as absent. Words are taken in any case.
 ///
 /// # Source
 /// `IndividualEnrollment` and `EnrollmentGroup` of the service API, version 2021-10-01.
@@ -43,13 +44,37 @@ pub struct EnrollmentReader {
 #[derive(Clone, Debug)]
 pub struct ReadEnrollment {
     /// What the document says.
-    pub enrollment: Enrollment,
+    pub draft: Draft,
     /// What is allowed and yet probably not meant, each with the path of the member.
     pub notes: Vec<String>,
+    crypto: Crypto,
+}
+
+impl ReadEnrollment {
+    /// The document as a new entry: keys that it does not say are made, each time others.
+    ///
+    /// # Errors
+    /// [`Problem::NoSuchCertificate`] for a certificate with nothing but `info`, which a new entry cannot
+    /// keep; [`EnrollmentError::Crypto`] if a key cannot be made.
+    pub fn enrollment(&self) -> Result<Enrollment, EnrollmentError> {
+        let slots = match self.draft.attestation {
+            AttestationDraft::Signing(_) => "signingCertificates",
+            _ => "clientCertificates",
+        };
+        let whole = self.draft.clone().complete(None, &self.crypto);
+        whole.map_err(|error| match error {
+            DraftError::NoSuchCertificate { slot } => EnrollmentError::Member {
+                path: format!("attestation.x509.{slots}.{slot}.info").into(),
+                problem: Problem::NoSuchCertificate,
+            },
+            DraftError::Crypto(error) => EnrollmentError::Crypto(error),
+            other => EnrollmentError::Draft(other),
+        })
+    }
 }
 
 impl EnrollmentReader {
-    /// Makes missing keys through `crypto`; entries are dated `now`.
+    /// Makes missing keys of new entries through `crypto`; entries are dated `now`.
     #[must_use]
     pub const fn new(crypto: Crypto, now: Timestamp) -> Self {
         Self { crypto, now }
@@ -113,7 +138,7 @@ impl EnrollmentReader {
             let text = "is required when the allocation policy is custom";
             return Err(object.fault("customAllocationDefinition", Problem::Unfit(text)));
         }
-        let enrollment = Enrollment {
+        let draft = Draft {
             subject,
             attestation,
             enabled: enabled(object)?,
@@ -127,30 +152,31 @@ impl EnrollmentReader {
             created: self.now,
             updated: self.now,
         };
-        self.notice(&enrollment, &mut notes);
-        Ok(ReadEnrollment { enrollment, notes })
+        self.notice(&draft, &mut notes);
+        Ok(ReadEnrollment {
+            draft,
+            notes,
+            crypto: self.crypto,
+        })
     }
 
     /// Notes what is allowed and yet cannot work.
-    fn notice(&self, enrollment: &Enrollment, notes: &mut Vec<String>) {
-        let Attestation::X509(x509) = &enrollment.attestation else {
-            return;
-        };
-        let (member, slots) = match x509 {
-            X509Attestation::Leaf(slots) => ("clientCertificates", slots),
-            X509Attestation::Signing(slots) => ("signingCertificates", slots),
-            X509Attestation::CaReferences(_) => return,
+    fn notice(&self, draft: &Draft, notes: &mut Vec<String>) {
+        let (member, slots) = match &draft.attestation {
+            AttestationDraft::Leaf(slots) => ("clientCertificates", slots),
+            AttestationDraft::Signing(slots) => ("signingCertificates", slots),
+            _ => return,
         };
         let named = [("primary", &slots.primary), ("secondary", &slots.secondary)];
         for (slot, certificate) in named {
-            let Some(certificate) = certificate else {
+            let Some(CertificateDraft::Given(certificate)) = certificate else {
                 continue;
             };
             let mut note = |text| notes.push(format!("attestation.x509.{member}.{slot}: {text}"));
             if !certificate.is_valid_at(self.now) {
                 note("the certificate is outside its validity period");
             }
-            match &enrollment.subject {
+            match &draft.subject {
                 Subject::Individual { registration, .. } => {
                     let own = certificate.common_name();
                     if !own.is_some_and(|name| name.eq_ignore_ascii_case(registration.as_str())) {

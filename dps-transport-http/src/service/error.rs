@@ -2,6 +2,7 @@
 
 use dps_core::certificate::CertificateError;
 use dps_core::crypto::CryptoError;
+use dps_core::enrollment::DraftError;
 use dps_core::id::IdError;
 use dps_core::json::JsonError;
 use dps_core::tpm::PublicKeyError;
@@ -29,6 +30,9 @@ pub enum EnrollmentError {
     /// A key had to be made and could not.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// What the document leaves out cannot be filled in.
+    #[error(transparent)]
+    Draft(DraftError),
 }
 
 /// What is the matter with a member.
@@ -69,6 +73,12 @@ pub enum Problem {
     /// It is not a certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// It is not the hash of a certificate.
+    #[error("is not a thumbprint in hexadecimal digits")]
+    NotAThumbprint,
+    /// It says which certificate of an enrollment is kept, and there is none that it could mean.
+    #[error("has thumbprints of no certificate that the enrollment has")]
+    NoSuchCertificate,
     /// It is longer than is kept.
     #[error("has more than {max} {unit}")]
     TooMany {

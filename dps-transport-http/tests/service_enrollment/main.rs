@@ -9,7 +9,9 @@ use base64::prelude::BASE64_STANDARD;
 use dps_core::allocate::Policy;
 use dps_core::certificate::Certificate;
 use dps_core::crypto::AWS_LC;
-use dps_core::enrollment::{Attestation, Enrollment, ReprovisionPolicy, Subject, X509Attestation};
+use dps_core::enrollment::{
+    Attestation, Enrollment, ReprovisionPolicy, Slots, Subject, X509Attestation,
+};
 use dps_core::time::{Clock, SystemClock, Timestamp};
 use dps_testkit::tpm::{Kind, SoftTpm};
 use dps_transport_http::service::{EnrollmentError, EnrollmentReader, ReadEnrollment};
@@ -21,11 +23,11 @@ fn reader() -> EnrollmentReader {
 }
 
 fn individual(document: &Value) -> Result<Enrollment, EnrollmentError> {
-    reader().individual(document).map(|read| read.enrollment)
+    reader().individual(document)?.enrollment()
 }
 
 fn group(document: &Value) -> Result<Enrollment, EnrollmentError> {
-    reader().group(document).map(|read| read.enrollment)
+    reader().group(document)?.enrollment()
 }
 
 fn complaint(result: Result<impl Sized, EnrollmentError>) -> String {
@@ -118,7 +120,7 @@ fn every_member_of_an_individual_enrollment_is_read() {
         .individual(&document)
         .unwrap();
     assert!(read.notes.is_empty(), "{:?}", read.notes);
-    let entry = read.enrollment;
+    let entry = read.enrollment().unwrap();
     let Subject::Individual {
         registration,
         device,
@@ -297,14 +299,64 @@ fn either_slot_may_be_empty_but_not_both() {
 }
 
 #[test]
+fn a_slot_with_nothing_but_info_keeps_what_is_there() {
+    let before = certificate("press-1", false);
+    let document = with(
+        &symmetric(),
+        &json!({"attestation": x509("clientCertificates", &before.pem())}),
+    );
+    let before = reader()
+        .individual(&document)
+        .unwrap()
+        .enrollment()
+        .unwrap();
+    let Attestation::X509(X509Attestation::Leaf(Slots {
+        primary: Some(kept),
+        ..
+    })) = &before.attestation
+    else {
+        panic!("not by client certificate")
+    };
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect::<String>()
+    };
+    let (sha1, sha256) = (hex(&kept.sha1()), hex(kept.thumbprint()));
+    for info in [
+        json!({"sha1Thumbprint": sha1, "sha256Thumbprint": sha256.to_lowercase()}),
+        json!({"sha1Thumbprint": sha1, "sha256Thumbprint": ""}),
+        json!({"sha256Thumbprint": sha256, "subjectName": "CN=another"}),
+    ] {
+        let slots = json!({"secondary": {"certificate": null, "info": info}});
+        let attestation = json!({"type": "x509", "x509": {"clientCertificates": slots}});
+        let document = with(&symmetric(), &json!({"attestation": attestation}));
+        let read = reader().individual(&document).unwrap();
+        let after = read.draft.clone().complete(Some(&before), &AWS_LC).unwrap();
+        let Attestation::X509(X509Attestation::Leaf(slots)) = after.attestation else {
+            panic!("not by client certificate")
+        };
+        assert!(slots.primary.is_none());
+        assert_eq!(slots.secondary.as_ref(), Some(kept));
+        assert_eq!(
+            complaint(read.enrollment()),
+            "attestation.x509.clientCertificates.secondary.info: has thumbprints of no certificate that \
+             the enrollment has"
+        );
+    }
+}
+
+#[test]
 fn a_group_names_signing_certificates_or_the_instances_own() {
     let text = certificate("line-1-ca", true).pem();
     let base =
         json!({"enrollmentGroupId": "Line-1", "attestation": x509("signingCertificates", &text)});
     let read = reader().group(&base).unwrap();
     assert!(read.notes.is_empty(), "{:?}", read.notes);
-    assert!(matches!(&read.enrollment.subject, Subject::Group { id } if id.as_str() == "Line-1"));
-    let Attestation::X509(X509Attestation::Signing(slots)) = read.enrollment.attestation else {
+    assert!(matches!(&read.draft.subject, Subject::Group { id } if id.as_str() == "Line-1"));
+    let Attestation::X509(X509Attestation::Signing(slots)) = read.enrollment().unwrap().attestation
+    else {
         panic!("not by signing certificate")
     };
     assert_eq!(slots.primary.unwrap().common_name(), Some("line-1-ca"));

@@ -98,6 +98,12 @@ fn each_complaint_about_an_individual_enrollment_names_the_member() {
             "attestation.x509.clientCertificates.primary.certificate: is missing",
         ),
         (
+            json!({"attestation": {"type": "x509", "x509":
+                {"clientCertificates": {"primary": {"info": {"sha1Thumbprint": "12"}}}}}}),
+            "attestation.x509.clientCertificates.primary.info.sha1Thumbprint: is not a thumbprint in \
+             hexadecimal digits",
+        ),
+        (
             json!({"attestation": x509("clientCertificates", "no base64!")}),
             "attestation.x509.clientCertificates.primary.certificate: is not base64",
         ),

@@ -84,16 +84,18 @@ impl Reading<'_> {
             (index, member) => format!("{index}.{member}"),
         };
         let complaint = |member: &str, what: String| Complaint::new(file, path(member), what);
+        let complain = |error| match error {
+            EnrollmentError::Member { path, problem } => complaint(&path, problem.to_string()),
+            other => complaint("", other.to_string()),
+        };
         let read = if group {
             self.reader.group(document)
         } else {
             self.reader.individual(document)
         };
-        let read = read.map_err(|error| match error {
-            EnrollmentError::Member { path, problem } => complaint(&path, problem.to_string()),
-            other => complaint("", other.to_string()),
-        })?;
-        let (member, name, shown) = match &read.enrollment.subject {
+        let read = read.map_err(complain)?;
+        let entry = read.enrollment().map_err(complain)?;
+        let (member, name, shown) = match &entry.subject {
             Subject::Individual {
                 registration: id, ..
             } => (
@@ -111,10 +113,10 @@ impl Reading<'_> {
             let what = format!("{shown} is in {} already", first.display());
             return Err(complaint(member, what));
         }
-        fits(self.instance, &read.enrollment).map_err(|(member, what)| complaint(member, what))?;
+        fits(self.instance, &entry).map_err(|(member, what)| complaint(member, what))?;
         let mut notes: Vec<String> = read.notes;
-        notes.extend(unlinked(self.instance, &read.enrollment));
-        if has_only_made_keys(&read.enrollment, document) {
+        notes.extend(unlinked(self.instance, &entry));
+        if has_only_made_keys(&entry, document) {
             notes.push(
                 "attestation: its keys are made anew at each start and nobody knows them".into(),
             );
@@ -124,7 +126,7 @@ impl Reading<'_> {
                 .into_iter()
                 .map(|note| Complaint::new(file, path(""), note)),
         );
-        Ok(read.enrollment)
+        Ok(entry)
     }
 }
 
