@@ -27,7 +27,7 @@ use dps_core::allocate::{
 };
 use dps_core::crypto::AWS_LC;
 use dps_core::id::{HubName, IdScope, SecretBytes};
-use dps_core::instance::{Instance, LinkedHub};
+use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::store::{BoxError, Store};
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
@@ -164,6 +164,7 @@ async fn set_up(store: &Arc<dyn Store>) -> Result<SecretBytes, BoxError> {
         ],
         certificates: Vec::new(),
         access: Access::default(),
+        quotas: Quotas::default(),
     };
     admin.put_instance(&instance).await?;
     let group = json!({"enrollmentGroupId": "pumps", "attestation": {"type": "symmetricKey"}});

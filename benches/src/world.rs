@@ -17,7 +17,7 @@ use dps_core::certificate::Certificate;
 use dps_core::enrollment::{Attestation, Enrollment, Slots, Subject, X509Attestation};
 use dps_core::hub::{DeviceLink, HubDevice, HubError, HubLinker, Linked};
 use dps_core::id::{ApiVersion, DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use dps_core::registration::Status;
 use dps_core::store::Store;
 use dps_core::tenant::OneStore;
@@ -103,6 +103,7 @@ pub fn instance(root: Option<&CertificateDer<'_>>) -> Instance {
         hubs: hubs(HUBS),
         certificates: root.map(certificate).into_iter().collect(),
         access: Access::default(),
+        quotas: Quotas::default(),
     }
 }
 

@@ -20,6 +20,49 @@ pub struct Instance {
     pub certificates: Vec<CaCertificate>,
     /// Who may operate it.
     pub access: Access,
+    /// How much of everything there may be.
+    pub quotas: Quotas,
+}
+
+/// How many entries an operator may make; 0 for any number.
+///
+/// What counts is what is there when an entry is added. An instance that has more already, because the
+/// number was lowered, keeps them.
+///
+/// # Source
+/// The defaults: *IoT Hub Device Provisioning Service limits*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Individual enrollments. Default: 1,000,000.
+    pub enrollments: u64,
+    /// Groups that are attested by certificates. Default: 100.
+    pub x509_groups: u64,
+    /// Groups that are attested by symmetric keys. Default: 100. A device names none, so that each of
+    /// them costs every unknown caller two HMACs.
+    pub symmetric_key_groups: u64,
+    /// Certificates of the instance. Default: 25.
+    pub certificates: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            enrollments: 1_000_000,
+            x509_groups: 100,
+            symmetric_key_groups: 100,
+            certificates: 25,
+        }
+    }
+}
+
+impl Quotas {
+    /// Any number of everything.
+    pub const UNLIMITED: Self = Self {
+        enrollments: 0,
+        x509_groups: 0,
+        symmetric_key_groups: 0,
+        certificates: 0,
+    };
 }
 
 impl Instance {

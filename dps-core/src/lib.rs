@@ -40,7 +40,7 @@
 //! use dps_core::attest::{Evidence, derive_device_key};
 //! use dps_core::enrollment::{Attestation, Enrollment, Subject};
 //! use dps_core::id::{ApiVersion, GroupId, IdScope, RegistrationId, SecretBytes};
-//! use dps_core::instance::Instance;
+//! use dps_core::instance::{Instance, Quotas};
 //! use dps_core::registration::Status;
 //! use dps_core::store::{BoxError, Store};
 //! use dps_core::tenant::OneStore;
@@ -62,6 +62,7 @@
 //!         hubs: sim::hubs([("west.example.net", 1), ("east.example.net", 1)]).to_vec(),
 //!         certificates: Vec::new(),
 //!         access: Access::default(),
+//!         quotas: Quotas::default(),
 //!     })
 //!     .await?;
 //! let key = SecretBytes::new(vec![7; 32]);

@@ -179,7 +179,7 @@ fn by_hash(entry: &CaCertificate) -> ([u8; 32], Certificate) {
 
 /// Puts certificates in the place of their names. A name that leads nowhere leaves its slot empty;
 /// if none leads anywhere, the names stay and nobody is accepted.
-fn resolve(attestation: &mut Attestation, certificates: &[CaCertificate]) {
+pub(crate) fn resolve(attestation: &mut Attestation, certificates: &[CaCertificate]) {
     let Attestation::X509(X509Attestation::CaReferences(names)) = attestation else {
         return;
     };
@@ -199,7 +199,8 @@ fn resolve(attestation: &mut Attestation, certificates: &[CaCertificate]) {
     }
 }
 
-async fn all<T>(
+/// All records of a table, in the order of their ids.
+pub(crate) async fn all<T>(
     store: &dyn Store,
     scope: &IdScope,
     table: Table,

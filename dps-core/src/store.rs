@@ -48,7 +48,7 @@ pub enum Table {
     Challenge = 6,
     /// Places that devices have left and that must still be cleaned.
     Leaving = 7,
-    /// Counts for quotas. Reserved: nothing writes it yet.
+    /// How many individual enrollments each slot has, for their quota.
     Tally = 8,
 }
 

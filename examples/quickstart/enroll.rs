@@ -7,7 +7,7 @@ use dps_core::certificate::Certificate;
 use dps_core::crypto::AWS_LC;
 use dps_core::enrollment::Attestation;
 use dps_core::id::{HubName, SecretBytes};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use dps_core::store::BoxError;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::device::Device;
@@ -49,6 +49,7 @@ pub(super) async fn all(admin: &Admin) -> Result<Vec<Device>, BoxError> {
             verified: true,
         }],
         access: Access::default(),
+        quotas: Quotas::default(),
     };
     admin.put_instance(&instance).await?;
 

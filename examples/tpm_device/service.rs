@@ -11,7 +11,7 @@ use dps_core::allocate::Policy;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::id::{HubName, IdScope};
-use dps_core::instance::{Instance, LinkedHub};
+use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::store::{BoxError, Store};
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
@@ -52,6 +52,7 @@ pub(super) async fn start(
         hubs: vec![hub],
         certificates: Vec::new(),
         access: Access::default(),
+        quotas: Quotas::default(),
     };
     admin.put_instance(&instance).await?;
     let entry = EnrollmentReader::new(AWS_LC, SystemClock.now()).individual(&json!({

@@ -47,6 +47,7 @@ impl Case {
                 hubs: HUBS.map(linked).to_vec(),
                 certificates: Vec::new(),
                 access: Access::default(),
+                quotas: crate::instance::Quotas::default(),
             },
             enrollment: Enrollment {
                 subject: Subject::Group {

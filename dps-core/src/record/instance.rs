@@ -12,7 +12,7 @@ use crate::access::{Access, AccessPolicy, Rights};
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::id::{HubName, SecretBytes};
-use crate::instance::{CaCertificate, Instance, LinkedHub};
+use crate::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -22,6 +22,17 @@ struct Stored<'a> {
     hubs: Vec<StoredHub<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<StoredPolicy<'a>>,
+    /// Left out if they are the usual ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quotas: Option<StoredQuotas>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct StoredQuotas {
+    enrollments: u64,
+    x509_groups: u64,
+    symmetric_key_groups: u64,
+    certificates: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +76,7 @@ pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> 
         policy: instance.policy.word().into(),
         hubs: hubs.collect(),
         policies: instance.access.policies.iter().map(store_policy).collect(),
+        quotas: (instance.quotas != Quotas::default()).then(|| store_quotas(instance.quotas)),
     })
 }
 
@@ -94,7 +106,38 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
                 .map(load_policy)
                 .collect::<Result<_, _>>()?,
         },
+        quotas: stored.quotas.map_or_else(Quotas::default, load_quotas),
     })
+}
+
+const fn store_quotas(quotas: Quotas) -> StoredQuotas {
+    let Quotas {
+        enrollments,
+        x509_groups,
+        symmetric_key_groups,
+        certificates,
+    } = quotas;
+    StoredQuotas {
+        enrollments,
+        x509_groups,
+        symmetric_key_groups,
+        certificates,
+    }
+}
+
+const fn load_quotas(stored: StoredQuotas) -> Quotas {
+    let StoredQuotas {
+        enrollments,
+        x509_groups,
+        symmetric_key_groups,
+        certificates,
+    } = stored;
+    Quotas {
+        enrollments,
+        x509_groups,
+        symmetric_key_groups,
+        certificates,
+    }
 }
 
 fn store_policy(policy: &AccessPolicy) -> StoredPolicy<'_> {

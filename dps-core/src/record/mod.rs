@@ -9,6 +9,7 @@ mod enrollment;
 mod instance;
 mod place;
 mod registration;
+mod tally;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(crate) use self::instance::{
 };
 pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
 pub(crate) use self::registration::{decode_registration, encode_registration};
+pub(crate) use self::tally::{decode_tally, encode_tally, tally_key, tally_keys};
 use crate::hub::Place;
 use crate::id::{GroupId, IdScope, RegistrationId};
 use crate::store::{BoxError, Change, Expect, Key, Shard, StoreError, Table, Write};

@@ -18,7 +18,9 @@ use dps_core::event::Recent;
 use dps_core::id::{DeviceId, OperationId, RegistrationId};
 use dps_core::instance::Instance;
 use dps_core::registration::{RegistrationState, Status, Substatus};
-use dps_core::store::{Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write};
+use dps_core::store::{
+    Expect, Key, Page, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
+};
 use dps_core::tenant::OneStore;
 use dps_core::time::Clock;
 use dps_core::{Provisioner, ProvisionerBuilder};
@@ -137,6 +139,35 @@ impl World {
         match &entry.subject {
             Subject::Individual { .. } => block_on(self.admin.put_enrollment(entry)).unwrap(),
             Subject::Group { .. } => block_on(self.admin.put_group(entry)).unwrap(),
+        }
+    }
+
+    /// Puts a group whose certificate or key another one has: none can be put so, but a store may have
+    /// them from before, or names of certificates may come to mean the same.
+    pub fn put_alike(&self, entry: &Enrollment) {
+        let apart = Arc::new(MemoryStore::new());
+        let admin = Admin::new(Arc::clone(&apart) as Arc<dyn Store>, scope(SCOPE));
+        block_on(admin.put_group(entry)).unwrap();
+        for (table, prefix) in [(Table::Group, ""), (Table::Instance, "epoch")] {
+            let scan = Scan {
+                scope: scope(SCOPE),
+                table,
+                prefix: prefix.into(),
+                after: None,
+                limit: 1,
+            };
+            let (id, stored) = block_on(apart.scan(&scan)).unwrap().records.remove(0);
+            let shard = Shard {
+                scope: scope(SCOPE),
+                slot: 0,
+            };
+            let write = Write {
+                table,
+                id,
+                expect: Expect::Any,
+                change: dps_core::store::Change::Put(stored.value),
+            };
+            block_on(self.store.commit(&shard, &[write])).unwrap();
         }
     }
 

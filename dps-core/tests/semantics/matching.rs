@@ -108,7 +108,7 @@ fn a_certificate_that_a_disabled_group_names_too_is_refused() {
         world.verify(&[&root]);
         for name in ["a-group", "z-group"] {
             let entry = group(name, signing(&[&root]));
-            world.put(&if name == disabled {
+            world.put_alike(&if name == disabled {
                 entry.disabled()
             } else {
                 entry
@@ -129,7 +129,7 @@ fn a_key_that_a_disabled_group_has_too_is_refused() {
         let world = World::new();
         for name in ["a-group", "z-group"] {
             let entry = group(name, keys(1, 2));
-            world.put(&if name == disabled {
+            world.put_alike(&if name == disabled {
                 entry.disabled()
             } else {
                 entry

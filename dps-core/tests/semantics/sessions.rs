@@ -68,11 +68,11 @@ impl Works {
                 "a nearer group has come"
             }
             6 => {
-                world.put(&group("z-presses", signing(&[&self.factory])).disabled());
+                world.put_alike(&group("z-presses", signing(&[&self.factory])).disabled());
                 "another group of its certificate is disabled"
             }
             7 => {
-                world.put(&group("a-presses", signing(&[&self.factory])).to(&[B]));
+                world.put_alike(&group("a-presses", signing(&[&self.factory])).to(&[B]));
                 "another group of its certificate is asked first"
             }
             _ => return None,
@@ -171,7 +171,7 @@ fn what_does_not_concern_a_device_leaves_its_session_alone() {
         group("a-keyed", keys(3, 4)).disabled(),
         group("z-keyed", keys(1, 4)).to(&[B]),
     ] {
-        world.put(&other);
+        world.put_alike(&other);
         assert!(holds(world, &sessions[0], &press), "{:?}", other.subject);
         assert!(holds(world, &sessions[1], &member), "{:?}", other.subject);
     }
@@ -184,7 +184,7 @@ fn a_disabled_group_that_comes_to_have_the_same_key_ends_a_session() {
     world.put(&group("keyed", keys(1, 2)));
     let member = Device::derived("press-1", &key(1)).over_mqtt();
     let session = world.session(&member);
-    world.put(&group("z-keyed", keys(5, 1)).disabled());
+    world.put_alike(&group("z-keyed", keys(5, 1)).disabled());
     assert!(!holds(&world, &session, &member));
     assert!(world.everything().is_empty());
 }

@@ -22,7 +22,7 @@ use dps_core::hub::{DeviceAuth, DeviceLink, HubDevice, HubLinker, Place, TwinPla
 use dps_core::id::{
     ApiVersion, DeviceId, GroupId, HubName, IdScope, OperationId, RegistrationId, SecretBytes,
 };
-use dps_core::instance::{Instance, LinkedHub};
+use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::registration::{RegistrationState, Status};
 use dps_core::store::Store;
 use dps_core::tenant::OneStore;
@@ -99,6 +99,7 @@ impl World {
             hubs,
             certificates: Vec::new(),
             access: Access::default(),
+            quotas: Quotas::default(),
         };
         world
             .alive(world.admin.put_instance(&instance))

@@ -17,7 +17,7 @@ use dps_core::error::ServiceError;
 use dps_core::event::{Event, Recent};
 use dps_core::hub::HubLinker;
 use dps_core::id::{ApiVersion, IdScope, OperationId, RegistrationId, SecretBytes};
-use dps_core::instance::{Instance, LinkedHub};
+use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::registration::{RegistrationState, Status};
 use dps_core::store::Store;
 use dps_core::tenant::OneStore;
@@ -109,6 +109,7 @@ impl Service {
             hubs: hubs.to_vec(),
             certificates: Vec::new(),
             access: Access::default(),
+            quotas: Quotas::default(),
         };
         self.admin.put_instance(&instance).await?;
         let (primary, secondary) = (self.group_key.clone(), self.group_key.clone());

@@ -15,7 +15,7 @@ use dps_core::attest::{AttestError, AttestRequest, AttestationVerifier, Mechanis
 use dps_core::certificate::Certificate;
 use dps_core::enrollment::{Attestation, Enrollment, Slots, Subject, X509Attestation};
 use dps_core::id::{DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use dps_core::store::{Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write};
 use dps_core::tenant::OneStore;
 use dps_core::time::Timestamp;
@@ -207,6 +207,7 @@ fn instance(root: Certificate) -> Instance {
             verified: true,
         }],
         access: Access::default(),
+        quotas: Quotas::default(),
     }
 }
 

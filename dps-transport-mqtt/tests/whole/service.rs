@@ -10,7 +10,7 @@ use dps_core::api::DeviceApi;
 use dps_core::certificate::Certificate;
 use dps_core::enrollment::{Attestation, Enrollment, Slots, Subject, X509Attestation};
 use dps_core::id::{DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use dps_core::store::Store;
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, Timestamp};
@@ -74,6 +74,7 @@ impl Service {
                 verified: true,
             }],
             access: Access::default(),
+            quotas: Quotas::default(),
         };
         admin.put_instance(&instance).await.unwrap();
         Self {

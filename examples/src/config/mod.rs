@@ -19,7 +19,7 @@ use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
 use dps_core::enrollment::Enrollment;
 use dps_core::id::{HubName, IdScope};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS, Quotas};
 use dps_core::time::Timestamp;
 use dps_transport::ServerTls;
 
@@ -198,6 +198,7 @@ impl Context<'_> {
             hubs: self.hubs(key, &table.hub)?,
             certificates: self.certificates(key, &table.certificate)?,
             access: Access::default(),
+            quotas: Quotas::default(),
         };
         let (enrollments, groups) = entries::read(self, key, table, &instance, notes)?;
         Ok(ConfiguredInstance {

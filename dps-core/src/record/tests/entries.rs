@@ -8,7 +8,7 @@ use crate::enrollment::{
     X509Attestation,
 };
 use crate::id::{DeviceId, HubName};
-use crate::instance::{CaCertificate, Instance, LinkedHub};
+use crate::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 
 pub(super) fn enrollment(subject: Subject, attestation: Attestation) -> Enrollment {
     Enrollment {
@@ -155,6 +155,7 @@ fn an_instance() {
         ],
         certificates: Vec::new(),
         access: Access::default(),
+        quotas: Quotas::default(),
     };
     frozen(
         include_str!("samples/instance.json"),

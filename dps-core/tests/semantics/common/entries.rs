@@ -9,7 +9,7 @@ use dps_core::enrollment::{
     Attestation, Enrollment, ReprovisionPolicy, Slots, Subject, X509Attestation,
 };
 use dps_core::id::{DeviceId, GroupId, HubName, IdScope, RegistrationId, SecretBytes};
-use dps_core::instance::{CaCertificate, Instance, LinkedHub};
+use dps_core::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 use dps_core::time::Timestamp;
 use dps_core::tpm::TpmKeys;
 use dps_core::twin::Twin;
@@ -58,6 +58,7 @@ pub fn instance_of(hubs: &[&str], cas: &[&Ca], verified: bool) -> Instance {
         hubs: linked.collect(),
         certificates: certificates.collect(),
         access: Access::default(),
+        quotas: Quotas::default(),
     }
 }
 

@@ -1,0 +1,149 @@
+//! The instance itself, and its certificates.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Admin, AdminError};
+use crate::id::SecretBytes;
+use crate::instance::{Instance, MAX_HUBS};
+use crate::record::{
+    configuration, encode_certificate, encode_instance, encode_nonce_key, epoch_key, instance_key,
+    nonce_key_key,
+};
+use crate::store::{Change, Expect, Key, Scan, StoreError, Table, Write};
+
+impl Admin {
+    /// Makes or replaces the instance, with its certificates: those that are not in it any more go.
+    ///
+    /// Devices stay on a hub that is linked no more until they register again.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for more than 50 hubs, or a hub or certificate name that stands twice;
+    /// [`AdminError::Full`] for more certificates than its quota.
+    pub async fn put_instance(&self, instance: &Instance) -> Result<(), AdminError> {
+        check_instance(instance)?;
+        let mut writes = vec![Write {
+            table: Table::Instance,
+            id: instance_key(&self.scope).id,
+            expect: Expect::Any,
+            change: Change::Put(encode_instance(instance)?),
+        }];
+        for name in self.certificate_ids().await? {
+            let kept = instance
+                .certificates
+                .iter()
+                .any(|c| c.name.eq_ignore_ascii_case(&name));
+            if !kept {
+                let (expect, change) = (Expect::Any, Change::Delete);
+                writes.push(Write {
+                    table: Table::Certificate,
+                    id: name,
+                    expect,
+                    change,
+                });
+            }
+        }
+        for entry in &instance.certificates {
+            let id = entry.name.to_ascii_lowercase().into();
+            let (expect, change) = (Expect::Any, Change::Put(encode_certificate(entry)?));
+            writes.push(Write {
+                table: Table::Certificate,
+                id,
+                expect,
+                change,
+            });
+        }
+        let mut with_secret = writes.clone();
+        with_secret.extend(self.new_nonce_key().await?);
+        match self.configure(with_secret).await {
+            // Somebody else has made it meanwhile.
+            Err(AdminError::Store(StoreError::Conflict { .. })) => self.configure(writes).await,
+            done => done,
+        }
+    }
+
+    /// The secret that challenges are made from, unless the instance has one. It is never changed: what
+    /// was made from it could not be answered any more.
+    async fn new_nonce_key(&self) -> Result<Option<Write>, AdminError> {
+        let Some(crypto) = &self.crypto else {
+            return Ok(None);
+        };
+        let Key { table, id, .. } = nonce_key_key(&self.scope);
+        if self.read(nonce_key_key(&self.scope)).await?.is_some() {
+            return Ok(None);
+        }
+        let key = SecretBytes::from(crypto.random::<32>()?);
+        let change = Change::Put(encode_nonce_key(&key)?);
+        Ok(Some(Write {
+            table,
+            id,
+            expect: Expect::Absent,
+            change,
+        }))
+    }
+
+    async fn certificate_ids(&self) -> Result<Vec<Arc<str>>, StoreError> {
+        let (scope, table) = (self.scope.clone(), Table::Certificate);
+        let scan = Scan {
+            scope,
+            table,
+            prefix: "".into(),
+            after: None,
+            limit: 1000,
+        };
+        Ok(self
+            .store
+            .scan(&scan)
+            .await?
+            .records
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect())
+    }
+
+    /// Commits a change of configuration, and that there was one.
+    pub(super) async fn configure(&self, mut writes: Vec<Write>) -> Result<(), AdminError> {
+        writes.push(Write {
+            table: Table::Instance,
+            id: epoch_key(&self.scope).id,
+            expect: Expect::Any,
+            change: Change::Put(Bytes::new()),
+        });
+        self.store
+            .commit(&configuration(&self.scope), &writes)
+            .await?;
+        Ok(())
+    }
+}
+
+fn check_instance(instance: &Instance) -> Result<(), AdminError> {
+    let hubs = &instance.hubs;
+    if hubs.len() > MAX_HUBS {
+        return Err(AdminError::invalid("an instance links at most 50 hubs"));
+    }
+    let twice = hubs
+        .iter()
+        .enumerate()
+        .any(|(n, hub)| hubs.iter().take(n).any(|h| h.name == hub.name));
+    if twice {
+        return Err(AdminError::invalid("an instance links each hub once"));
+    }
+    let all = &instance.certificates;
+    if let limit @ 1.. = instance.quotas.certificates
+        && all.len() as u64 > limit
+    {
+        return Err(AdminError::Full { limit });
+    }
+    let twice = all.iter().enumerate().any(|(n, entry)| {
+        all.iter()
+            .take(n)
+            .any(|e| e.name.eq_ignore_ascii_case(&entry.name))
+    });
+    if twice {
+        return Err(AdminError::invalid(
+            "two certificates of an instance have the same name",
+        ));
+    }
+    Ok(())
+}
