@@ -1,5 +1,7 @@
 //! A certificate, parsed once.
 
+mod info;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +10,7 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
+pub use self::info::CertificateInfo;
 use crate::time::Timestamp;
 
 /// The largest certificate that is looked at, in bytes. Our choice; usual ones have 500 to 2000.

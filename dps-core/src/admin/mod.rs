@@ -11,6 +11,7 @@ mod bulk;
 mod check;
 mod entries;
 mod instance;
+pub mod query;
 
 mod registrations;
 mod removal;
