@@ -68,6 +68,12 @@ impl Operators {
         self
     }
 
+    /// The primitives in use; `None` if there are none.
+    #[must_use]
+    pub const fn crypto(&self) -> Option<Crypto> {
+        self.crypto
+    }
+
     /// What time it is, for what operators write.
     #[must_use]
     pub fn now(&self) -> Timestamp {

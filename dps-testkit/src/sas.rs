@@ -1,4 +1,4 @@
-//! Tokens as the device SDKs make them.
+//! Tokens as the device SDKs make them, and those for operators.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,6 +86,21 @@ pub fn token_as(
     format!("SharedAccessSignature sr={resource}&{parts}")
 }
 
+/// A token of a shared access policy, for whoever operates an instance.
+///
+/// * `key`: one of the policy's, decoded.
+/// * `policy`: its name.
+/// * `resource`: the host of the service API, and perhaps the beginning of a path; as it is written,
+///   escaped or not.
+/// * `expires`: cut to whole seconds.
+#[must_use]
+pub fn policy_token(key: &SecretBytes, policy: &str, resource: &str, expires: Timestamp) -> String {
+    let se = expires.seconds();
+    let sig = escape(&sign(key, &format!("{resource}\n{se}")), true);
+    let skn = escape(policy, true);
+    format!("SharedAccessSignature sr={resource}&sig={sig}&skn={skn}&se={se}")
+}
+
 /// HMAC-SHA256 over `text`, in base64.
 fn sign(key: &SecretBytes, text: &str) -> String {
     let mut mac =
@@ -111,6 +126,7 @@ fn escape(text: &str, upper: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dps_core::access::PolicyToken;
     use dps_core::attest::SasToken;
     use dps_core::id::{IdScope, RegistrationId};
 
@@ -131,6 +147,16 @@ mod tests {
             assert!(read.is_signed_with(key().expose()), "{text}");
             assert_eq!(read.expires(), EXPIRES);
         }
+    }
+
+    #[test]
+    fn the_token_of_a_policy_is_understood() {
+        let text = policy_token(&key(), "my policy", "dps.example.net%3A443", EXPIRES);
+        let read = PolicyToken::parse(&text).unwrap();
+        assert_eq!(read.policy(), "my policy");
+        assert!(read.covers("DPS.example.net", "/enrollments/a"));
+        assert!(read.is_signed_with(&key()));
+        assert_eq!(read.expires(), EXPIRES);
     }
 
     #[test]

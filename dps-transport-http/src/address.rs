@@ -34,8 +34,18 @@ pub(crate) enum Action {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) error: ServiceError,
-    /// The method that would be right, if another one is wrong.
-    pub(crate) allow: Option<&'static str>,
+    /// The methods that would be right, if another one is wrong.
+    pub(crate) allow: Option<Cow<'static, str>>,
+}
+
+impl Refusal {
+    /// The path is known, and takes these methods.
+    pub(crate) fn not_allowed(methods: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            error: ServiceError::new(Reason::MethodNotAllowed),
+            allow: Some(methods.into()),
+        }
+    }
 }
 
 impl From<ServiceError> for Refusal {
@@ -52,7 +62,7 @@ impl Address {
     /// stand at the end. Of the query only `api-version` counts, in its first occurrence.
     pub(crate) fn read(method: &Method, path: &str, query: Option<&str>) -> Result<Self, Refusal> {
         let segments = split(path)?;
-        if OPERATORS.iter().any(|word| same(&segments[0], word)) {
+        if is_for_operators(path) {
             return Err(ServiceError::new(Reason::NoSuchPath).into());
         }
         let [scope, fixed, registration, rest @ ..] = segments.as_slice() else {
@@ -68,7 +78,11 @@ impl Address {
             return Err(ServiceError::new(Reason::NoSuchPath).into());
         }
         if *method != allow {
-            return Err(not_allowed(&allow));
+            return Err(Refusal::not_allowed(match allow {
+                Method::PUT => "PUT",
+                Method::POST => "POST",
+                _ => "GET",
+            }));
         }
         let version = version(query)?;
         Ok(Self {
@@ -87,8 +101,15 @@ impl Address {
     }
 }
 
+/// Whether a path begins with a word that belongs to operators.
+pub(crate) fn is_for_operators(path: &str) -> bool {
+    let first = path.strip_prefix('/').unwrap_or(path).split('/').next();
+    let first = first.and_then(percent_decode).unwrap_or_default();
+    OPERATORS.iter().any(|word| same(&first, word))
+}
+
 /// The decoded segments, at least one.
-fn split(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
+pub(crate) fn split(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
     const MOST: usize = 5;
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -104,7 +125,7 @@ fn split(path: &str) -> Result<Vec<Cow<'_, str>>, Refusal> {
     Ok(segments)
 }
 
-fn version(query: Option<&str>) -> Result<ApiVersion, Refusal> {
+pub(crate) fn version(query: Option<&str>) -> Result<ApiVersion, Refusal> {
     let value = query
         .unwrap_or_default()
         .split('&')
@@ -130,17 +151,6 @@ fn malformed(message: impl Into<Cow<'static, str>>) -> Refusal {
 
 fn bad(what: impl Display, wrong: IdError) -> Refusal {
     malformed(format!("{what}: {wrong}"))
-}
-
-fn not_allowed(method: &Method) -> Refusal {
-    Refusal {
-        error: ServiceError::new(Reason::MethodNotAllowed),
-        allow: Some(match *method {
-            Method::PUT => "PUT",
-            Method::POST => "POST",
-            _ => "GET",
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -215,7 +225,7 @@ mod tests {
         let look = read(Method::POST, "/s/registrations/a").unwrap();
         assert_eq!(look.action, Action::LookUp);
         let refusal = read(Method::HEAD, "/s/registrations/a/operations/5.0.b").unwrap_err();
-        assert_eq!(refusal.allow, Some("GET"));
+        assert_eq!(refusal.allow.as_deref(), Some("GET"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! HTTP for devices: register, ask after an operation, look a registration up.
+//! HTTP for devices: register, ask after an operation, look a registration up. And for operators: the
+//! service API, in [`service`].
 //!
 //! [`Http`] renders and parses, and asks a [`DeviceApi`](dps_core::api::DeviceApi) for all that matters.
 //! It is two things at once:
@@ -38,7 +39,7 @@
 //! the keys beside it may be left out. The connection outlasts such a 401.
 //!
 //! Errors are JSON: `errorCode`, `trackingId`, `message`, `timestampUtc`. Paths that belong to operators
-//! are not found here: [`service`] reads their documents, and nothing serves them yet.
+//! are not found, unless [`Http::with_service`] says who serves them.
 //!
 //! # WebSockets
 //!

@@ -12,6 +12,8 @@ use http::header::{ALLOW, CONTENT_TYPE, HOST, LOCATION, RETRY_AFTER, STRICT_TRAN
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri};
 use http_body_util::Full;
 
+use crate::address::Refusal;
+
 /// An answer, whole in memory: its length is always known.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
@@ -101,11 +103,13 @@ impl Stamp {
         answer
     }
 
-    /// Answers that another method is the right one.
-    pub(crate) fn not_allowed(self, error: &ServiceError, allow: &'static str) -> Answer {
-        let mut answer = self.error(error);
-        let allow = HeaderValue::from_static(allow);
-        answer.headers_mut().insert(ALLOW, allow);
+    /// Answers that a request is none of ours, perhaps because another method is the right one.
+    pub(crate) fn refusal(self, refusal: &Refusal) -> Answer {
+        let mut answer = self.error(&refusal.error);
+        let allow = refusal.allow.as_deref().map(HeaderValue::try_from);
+        if let Some(Ok(allow)) = allow {
+            answer.headers_mut().insert(ALLOW, allow);
+        }
         answer
     }
 
@@ -125,12 +129,21 @@ impl Stamp {
         self.error(&ServiceError::new(Reason::Internal))
     }
 
-    fn json(self, status: StatusCode, body: Vec<u8>) -> Answer {
-        let mut answer = Response::new(Full::new(Bytes::from(body)));
+    pub(crate) fn json(self, status: StatusCode, body: Vec<u8>) -> Answer {
+        let mut answer = self.with_body(status, body.into());
+        answer.headers_mut().insert(CONTENT_TYPE, JSON);
+        answer
+    }
+
+    pub(crate) fn empty(self, status: StatusCode) -> Answer {
+        self.with_body(status, Bytes::new())
+    }
+
+    fn with_body(self, status: StatusCode, body: Bytes) -> Answer {
+        let mut answer = Response::new(Full::new(body));
         *answer.status_mut() = status;
         let headers = answer.headers_mut();
         headers.reserve(7);
-        headers.insert(CONTENT_TYPE, JSON);
         headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
         if let Ok(id) = HeaderValue::try_from(self.id.to_string()) {
             headers.insert(REQUEST_ID, id);

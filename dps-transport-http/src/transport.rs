@@ -24,14 +24,15 @@ use http_body::Body;
 use http_body_util::Full;
 use tokio::time::timeout;
 
-use crate::address::{Action, Address};
+use crate::address::{self, Action, Address};
 use crate::evidence::evidence;
 use crate::limits::Limits;
 use crate::reply::{Answer, Stamp, location};
+use crate::service::ServiceApi;
 use crate::websocket::{Upgrade, WebSockets};
 use crate::{body, connection};
 
-/// The device API over HTTP.
+/// The device API over HTTP, the service API, or both.
 ///
 /// Cheap to clone; clones are one. See the [crate] for the two ways to use it.
 #[derive(Clone, Debug)]
@@ -42,7 +43,9 @@ pub struct Http {
 
 #[derive(Clone, Debug)]
 struct Parts {
-    api: Arc<dyn DeviceApi>,
+    /// None where only operators are served.
+    api: Option<Arc<dyn DeviceApi>>,
+    service: Option<ServiceApi>,
     grace: Duration,
     limits: Limits,
     stamps: Arc<ClockStamps>,
@@ -53,11 +56,23 @@ impl Http {
     /// How long a register waits for its hub unless said otherwise.
     pub const DEFAULT_GRACE: Duration = Terms::DEFAULT_GRACE;
 
-    /// Serves `api`.
+    /// Serves `api` to devices.
     #[must_use]
     pub fn new(api: Arc<dyn DeviceApi>) -> Self {
+        Self::of(Some(api), None)
+    }
+
+    /// Serves `service` to operators, and nothing to devices: for a port of their own. Their clients
+    /// connect to port 443 of the host they are given, some of them to no other.
+    #[must_use]
+    pub fn operators(service: ServiceApi) -> Self {
+        Self::of(None, Some(service))
+    }
+
+    fn of(api: Option<Arc<dyn DeviceApi>>, service: Option<ServiceApi>) -> Self {
         let parts = Parts {
             api,
+            service,
             grace: Self::DEFAULT_GRACE,
             limits: Limits::default(),
             stamps: Arc::default(),
@@ -67,6 +82,14 @@ impl Http {
             parts: Arc::new(parts),
             tasks: Tasks::new(),
         }
+    }
+
+    /// Serves `service` to operators, beside devices. Nobody is mistaken for another: the paths of
+    /// operators begin with words that no ID scope is.
+    #[must_use]
+    pub fn with_service(mut self, service: ServiceApi) -> Self {
+        Arc::make_mut(&mut self.parts).service = Some(service);
+        self
     }
 
     /// How long a register or poll waits for what is still being done, so that its answer says
@@ -130,9 +153,15 @@ impl Http {
     ) -> Answered {
         let stamp = self.stamp();
         let (head, body) = request.into_parts();
+        if let Some(service) = &self.parts.service
+            && address::is_for_operators(head.uri.path())
+        {
+            let terms = (stamp, &self.parts.limits);
+            return service.answer(&head, body, peer, terms).await;
+        }
         // Bodies that nobody asked for are read too, so that the connection can go on: the SDK for
         // Node.js polls with one (`http.ts`).
-        let body = body::read(body, &self.parts.limits).await;
+        let body = body::read(body, self.parts.limits.body_bytes, &self.parts.limits).await;
         let whole = body.is_ok();
         let exchange = Exchange {
             parts: &self.parts,
@@ -182,20 +211,18 @@ impl Exchange<'_> {
     async fn run(self, head: &Head, body: Result<Bytes, ServiceError>) -> (Answer, bool) {
         let address = match Address::read(&head.method, head.uri.path(), head.uri.query()) {
             Ok(address) => address,
-            Err(refusal) => {
-                let answer = match refusal.allow {
-                    Some(allow) => self.stamp.not_allowed(&refusal.error, allow),
-                    None => self.stamp.error(&refusal.error),
-                };
-                return (answer, false);
-            }
+            Err(refusal) => return (self.stamp.refusal(&refusal), false),
+        };
+        let Some(api) = &self.parts.api else {
+            let error = ServiceError::new(Reason::NoSuchPath);
+            return (self.stamp.error(&error), false);
         };
         let (request, tpm) = match read_request(&address, &head.headers, body) {
             Ok(read) => read,
             Err(error) => return (self.stamp.error(&error), false),
         };
         let hello = self.hello(&address, &head.headers, tpm);
-        let session = match self.parts.api.authenticate(hello).await {
+        let session = match api.authenticate(hello).await {
             Authentication::Accepted(session) => session,
             Authentication::Challenge { authentication_key } => {
                 return (self.stamp.challenge(&authentication_key), false);
@@ -207,7 +234,6 @@ impl Exchange<'_> {
                 return (self.stamp.error(&error), false);
             }
         };
-        let api = &self.parts.api;
         let reply = api.call(&session, &address.version, request).await;
         let response = settle(self.tasks, reply, self.parts.grace).await;
         (self.render(&address, head, &response), true)
@@ -266,7 +292,7 @@ fn read_request(
 }
 
 /// Parameters do not matter; the SDK for C names the character set.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let named = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());

@@ -1,0 +1,180 @@
+//! The service API as something to mount.
+
+use bytes::Bytes;
+use dps_core::access::Action;
+use dps_core::admin::Admin;
+use dps_core::error::{Reason, ServiceError};
+use dps_core::operators::{OperatorHello, Operators};
+use dps_transport::{Peer, percent_decode};
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts as Head;
+use http_body::Body;
+use tokio::time::timeout;
+
+use super::resource::{self, Question};
+use super::route::Asked;
+use crate::address::Refusal;
+use crate::body;
+use crate::limits::Limits;
+use crate::reply::Stamp;
+use crate::transport::Answered;
+
+/// The service API over HTTP: enrollments, groups and registrations, for operators.
+///
+/// Mounted beside the device API by [`Http::with_service`](crate::Http::with_service), or alone by
+/// [`Http::operators`](crate::Http::operators). The host that a request names says which tenant is
+/// meant. What a stranger sends is not kept: a body is read into memory only once its sender has been let
+/// in.
+#[derive(Clone, Debug)]
+pub struct ServiceApi {
+    operators: Operators,
+}
+
+impl ServiceApi {
+    /// Serves whom `operators` lets in.
+    #[must_use]
+    pub const fn new(operators: Operators) -> Self {
+        Self { operators }
+    }
+
+    /// Answers one request, whose path begins with a word that belongs to operators.
+    pub(crate) async fn answer<B: Body<Data = Bytes>>(
+        &self,
+        head: &Head,
+        body: B,
+        peer: &Peer,
+        (stamp, limits): (Stamp, &Limits),
+    ) -> Answered {
+        let (asked, admin) = match self.admit(head, peer, limits).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                return Answered {
+                    answer: stamp.refusal(&refusal),
+                    proven: false,
+                    whole: body::skip(body, limits).await,
+                };
+            }
+        };
+        let body = body::read(body, asked.route.body_bytes(), limits).await;
+        let whole = body.is_ok();
+        let done = match body {
+            Ok(body) => {
+                let question = Question {
+                    operators: &self.operators,
+                    admin: &admin,
+                    headers: &head.headers,
+                    id: &asked.id,
+                    body: &body,
+                };
+                let answer = resource::answer(asked.route.operation, &question);
+                let late = || Err(ServiceError::new(Reason::Unavailable));
+                timeout(limits.answer, answer)
+                    .await
+                    .unwrap_or_else(|_| late())
+            }
+            Err(error) => Err(error),
+        };
+        Answered {
+            answer: match done {
+                Ok(done) => done.answer(stamp),
+                Err(error) => stamp.error(&error),
+            },
+            proven: true,
+            whole,
+        }
+    }
+
+    /// What is asked, and leave to do it.
+    async fn admit(
+        &self,
+        head: &Head,
+        peer: &Peer,
+        limits: &Limits,
+    ) -> Result<(Asked, Admin), Refusal> {
+        let path = head.uri.path();
+        let asked = Asked::read(&head.method, path, head.uri.query())?;
+        let path = percent_decode(path).unwrap_or_default();
+        let hello = OperatorHello {
+            host: host(head),
+            path: &path,
+            authorization: authorization(head),
+            address: peer.address,
+        };
+        let judged = timeout(limits.answer, self.judge(&hello, asked.route.needs)).await;
+        let late = || Err(ServiceError::new(Reason::Unavailable));
+        let admin = judged.unwrap_or_else(|_| late())?;
+        Ok((asked, admin))
+    }
+
+    /// Lets in whoever may do all of `actions`, of which there is at least one.
+    async fn judge(
+        &self,
+        hello: &OperatorHello<'_>,
+        actions: &[Action],
+    ) -> Result<Admin, ServiceError> {
+        let mut admitted = Err(ServiceError::new(Reason::NotAllowed));
+        for action in actions {
+            admitted = Ok(self.operators.admit(hello, *action).await?);
+        }
+        admitted
+    }
+}
+
+/// The host that is meant, without its port; nothing if there is none or more than one.
+fn host(head: &Head) -> &str {
+    let mut named = head.headers.get_all(HOST).iter();
+    let header = named.next().filter(|_| named.next().is_none());
+    let header = header.and_then(|host| host.to_str().ok());
+    // A request in absolute form says it twice, and means the first.
+    let host = head.uri.authority().map(http::uri::Authority::as_str);
+    let host = host.or(header).unwrap_or_default().trim();
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// The credentials, unless there are several.
+fn authorization(head: &Head) -> Option<&str> {
+    let mut given = head.headers.get_all(AUTHORIZATION).iter();
+    let first = given.next().filter(|_| given.next().is_none());
+    first?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn head(uri: &str, hosts: &[&str]) -> Head {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_host_is_meant_without_its_port() {
+        for named in [
+            "dps.example.net",
+            "dps.example.net:443",
+            " dps.example.net:8443",
+            "dps.example.net:",
+        ] {
+            assert_eq!(host(&head("/enrollments/a", &[named])), "dps.example.net");
+        }
+        let absolute = "https://dps.example.net:443/enrollments/a";
+        assert_eq!(
+            host(&head(absolute, &["other.example.net"])),
+            "dps.example.net"
+        );
+        assert_eq!(host(&head("/enrollments/a", &["[::1]:443"])), "[::1]");
+        assert_eq!(host(&head("/enrollments/a", &[])), "");
+        assert_eq!(
+            host(&head("/enrollments/a", &["a.example.net", "b.example.net"])),
+            ""
+        );
+    }
+}

@@ -1,0 +1,32 @@
+//! What operators are sent. Everything is ASCII; members stand in the order of the API's description.
+
+mod attestation;
+mod enrollment;
+mod registration;
+
+use std::fmt::Display;
+
+use serde::Serializer;
+
+pub(super) use self::attestation::Mechanism;
+pub(super) use self::enrollment::Entry;
+pub(super) use self::registration::State;
+
+/// Whether keys are in an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    Told,
+    Hidden,
+}
+
+/// Writes a value as it is shown.
+fn shown<T: Display, S: Serializer>(value: &T, writer: S) -> Result<S::Ok, S::Error> {
+    writer.collect_str(value)
+}
+
+fn shown_if<T: Display, S: Serializer>(value: &Option<T>, writer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => writer.collect_str(value),
+        None => writer.serialize_none(),
+    }
+}

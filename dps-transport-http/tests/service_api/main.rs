@@ -1,0 +1,13 @@
+//! The whole service as operators meet it: TLS over sockets, HTTP, and a store in memory. Only the clock
+//! is set by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test that fails says so"
+)]
+
+mod access;
+mod entries;
+mod operator;
+mod site;
