@@ -8,6 +8,11 @@
 )]
 
 mod access;
+mod attestation;
+mod bulk;
 mod entries;
+mod lists;
 mod operator;
+mod refused;
+mod registrations;
 mod site;
