@@ -210,6 +210,8 @@ const RECORDED = [
   'x509-individual/payload/one-exchange',
   'x509-group/no-payload/polling',
   'symmetric-group/payload/polling',
+  'amqp/tpm/payload/one-exchange',
+  'amqp-ws/tpm/no-payload/polling',
   'refused/wrong-key/one-exchange',
   'refused/unknown-x509/one-exchange',
   'x509-individual/external/one-exchange',
