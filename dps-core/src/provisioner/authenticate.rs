@@ -166,8 +166,9 @@ impl Parts {
         let asks_tpm = candidates
             .iter()
             .any(|one| matches!(one.enrollment.attestation, Attestation::Tpm { .. }));
+        let shown_before = asks_tpm && hello.origin.transport.proves_each_request();
         let remembered = match evidence {
-            Evidence::Sas { .. } if asks_tpm => self
+            Evidence::Sas { .. } if shown_before => self
                 .remembered(&tenant, &keys, record.as_ref())
                 .await
                 .map_err(broken)?,
