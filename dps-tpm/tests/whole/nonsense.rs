@@ -90,7 +90,7 @@ fn challenge(bytes: &[u8]) -> Vec<u8> {
 async fn what_is_no_challenge_over_amqp_is_not_answered() {
     let mut device = Device::new("press-1", ECC);
     let offer = [mechanisms("TPM"), challenge(&[0])].concat();
-    let with = |parts: &[Vec<u8>]| [&[offer.clone()], parts].concat().concat();
+    let with = |parts: &[Vec<u8>]| [std::slice::from_ref(&offer), parts].concat().concat();
     for (nonsense, said) in [
         ("HTTP", b"HTTP/1.1 400 x\r\n\r\n".to_vec()),
         ("no SASL", b"AMQP\x00\x01\x00\x00".to_vec()),
