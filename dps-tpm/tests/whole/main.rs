@@ -10,6 +10,7 @@
 
 mod change;
 mod crowd;
+mod nonsense;
 mod refusal;
 mod registration;
 mod site;
