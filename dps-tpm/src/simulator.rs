@@ -32,7 +32,8 @@ const WITH_NOTHING_INHERITED: &str = r#"
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A running simulator, with nothing in it at first. Dropping it ends it and removes what it has kept.
+/// A running simulator, with nothing in it at first. Dropping it ends it and removes what it has kept; a program
+/// that is killed leaves both behind.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddrV4,
