@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import * as amqp from './amqp.mjs';
 import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
-import { AGAIN } from './tpm.mjs';
+import { AGAIN, KEYS, assignedBy } from './tpm.mjs';
 
 /** How the server answers a registration it can finish at once. */
 export const MODES = {
@@ -88,6 +88,12 @@ export const CLIENTS = {
     program: 'identity-service.cjs',
     refusal: 'UnauthorizedError',
     exchanges: { 'one-exchange': 2, polling: 2 },
+  },
+  'tpm-device': {
+    title: 'example `tpm_device`, on tpm2-tss',
+    version: '',
+    program: 'tpm-device.cjs',
+    exchanges: { 'one-exchange': 1, polling: 2 },
   },
   // What the operating system has: the version is no part of the table.
   mosquitto: {
@@ -197,6 +203,11 @@ export function cases() {
       ...TPM_REFUSED.map((refusal) => refused(client, refusal, mode, transport)),
     ]),
     ...accepted('identity-service', ['tpm'], Object.keys(PAYLOADS), mode),
+    ...Object.keys(WITH_TPM).flatMap((transport) =>
+      Object.entries(KEYS).flatMap(([name, keys]) =>
+        accepted('tpm-device', ['tpm'], ['no-payload'], mode, undefined, transport, `${transport}-${name}`, keys).map(saying),
+      ),
+    ),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
@@ -210,6 +221,8 @@ const RECORDED = [
   'x509-individual/payload/one-exchange',
   'x509-group/no-payload/polling',
   'symmetric-group/payload/polling',
+  'amqp/tpm/payload/one-exchange',
+  'amqp-ws/tpm/no-payload/polling',
   'refused/wrong-key/one-exchange',
   'refused/unknown-x509/one-exchange',
   'x509-individual/external/one-exchange',
@@ -259,6 +272,12 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
       };
     }),
   );
+}
+
+/** The same device, judged by what it says. */
+function saying(each) {
+  const says = assignedBy(each.registrationId, each.expected);
+  return { ...each, kind: 'command', expected: { ...each.expected, says, status: 0, result: 'assigned' } };
 }
 
 function refused(client, refusal, mode, transport = 'https') {

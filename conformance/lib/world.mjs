@@ -8,7 +8,7 @@ import { withTpm } from '../devices/tpm.cjs';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
 import { ADDRESS, AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
 import { Pki } from './pki.mjs';
-import { Tpm } from './tpm.mjs';
+import { Tpm, keyBy } from './tpm.mjs';
 
 export const HOST = 'localhost';
 const ID_SCOPE = '0ne00000001';
@@ -17,9 +17,10 @@ const ROOT_NAME = 'factory-root';
 
 /** Made once for a run: authorities, keys, and a device for each case. */
 export class World {
-  /** Makes everything that `cases` need below `directory`. */
-  static async create(directory, cases) {
+  /** Makes everything that `cases` need below `directory`; `tpmDevice` is the example of this name. */
+  static async create(directory, cases, tpmDevice) {
     const world = new World();
+    world.tpmDevice = tpmDevice;
     await world.#create(directory, cases);
     return world;
   }
@@ -53,7 +54,7 @@ export class World {
     return each.refusal ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
   }
 
-  async #accepted(pki, { credential, registrationId, expected }) {
+  async #accepted(pki, { credential, registrationId, expected, habit }) {
     const [hub] = expected.hubs;
     const { deviceId } = expected;
     switch (credential) {
@@ -68,7 +69,7 @@ export class World {
       case 'symmetric-group':
         return { registrationId, key: derived(this.groupKeys.primaryKey, registrationId) };
       case 'tpm':
-        return this.#enrollTpm(registrationId, deviceId, hub);
+        return this.#enrollTpm(registrationId, deviceId, hub, { keys: habit });
       default:
         throw new Error(`no device can be made for ${credential}`);
     }
@@ -97,7 +98,7 @@ export class World {
       case 'unknown-tpm':
         return this.#withTpm(registrationId);
       case 'disabled-tpm':
-        return this.#enrollTpm(registrationId, registrationId, hub, { provisioningStatus: 'disabled' });
+        return this.#enrollTpm(registrationId, registrationId, hub, { otherwise: { provisioningStatus: 'disabled' } });
       case 'tpm-for-key':
         this.#enrollSymmetric(registrationId, registrationId, hub);
         return this.#withTpm(registrationId);
@@ -124,10 +125,12 @@ export class World {
     return device;
   }
 
-  async #enrollTpm(registrationId, deviceId, hub, otherwise) {
+  async #enrollTpm(registrationId, deviceId, hub, { keys, otherwise } = {}) {
     const device = await this.#withTpm(registrationId);
     // As its owner reads it from the device.
-    const { endorsementKey } = await withTpm(device.tpm, registrationId, ({ keys }) => keys());
+    const endorsementKey = keys?.options?.length
+      ? await keyBy(this.tpmDevice, device.tpm, keys)
+      : await withTpm(device.tpm, registrationId, async (opened) => (await opened.keys()).endorsementKey);
     const attestation = { type: 'tpm', tpm: { endorsementKey } };
     this.enrollments.tpm.push({ registrationId, deviceId, attestation, ...echoing([hub]), ...otherwise });
     return device;

@@ -1,7 +1,7 @@
 //! Samples of what operators write.
 
 use super::*;
-use crate::access::Access;
+use crate::access::{Access, AccessPolicy, Rights};
 use crate::allocate::Policy;
 use crate::enrollment::{
     Attestation, CustomAllocation, Enrollment, ReprovisionPolicy, Slots, Subject, Url,
@@ -163,6 +163,42 @@ fn an_instance() {
         encode_instance,
         decode_instance,
     );
+}
+
+#[test]
+fn an_instance_with_operators_and_quotas_of_its_own() {
+    let value = Instance {
+        service_host: "dps.example".into(),
+        policy: Policy::Hashed,
+        hubs: Vec::new(),
+        certificates: Vec::new(),
+        access: Access {
+            policies: vec![AccessPolicy {
+                name: "owner".into(),
+                primary: secret(9),
+                secondary: secret(8),
+                rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
+            }],
+        },
+        quotas: Quotas {
+            enrollments: 5,
+            x509_groups: 6,
+            symmetric_key_groups: 0,
+            certificates: 7,
+        },
+    };
+    frozen(
+        include_str!("samples/instance-quotas.json"),
+        &value,
+        encode_instance,
+        decode_instance,
+    );
+}
+
+#[test]
+fn how_many_enrollments_a_slot_has() {
+    let encode = |count: &u64| encode_tally(*count);
+    frozen(include_str!("samples/tally.json"), &3, encode, decode_tally);
 }
 
 #[test]
