@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::operator::Operator;
 use crate::site::{ONE, Site};
 
-fn by_certificates(slots: &str, primary: Value, secondary: Value) -> Value {
+fn by_certificates(slots: &str, primary: impl Into<Value>, secondary: impl Into<Value>) -> Value {
+    let (primary, secondary): (Value, Value) = (primary.into(), secondary.into());
     json!({"type": "x509", "x509": {slots: {"primary": primary, "secondary": secondary}}})
 }
 
