@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { protonVersion } from './lib/amqp.mjs';
 import { keep as keepCapture } from './lib/captures.mjs';
-import { judgeAccepted, judgeCommand, judgeDisabled, judgeRefused, judgeTold } from './lib/judge.mjs';
+import { judgeAccepted, judgeCommand, judgeDisabled, judgeOperator, judgeRefused, judgeTold } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
 import { mosquittoVersion } from './lib/mosquitto.mjs';
 import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
@@ -29,6 +29,7 @@ const JUDGES = {
   command: judgeCommand,
   refused: judgeRefused,
   disabled: judgeDisabled,
+  operator: judgeOperator,
 };
 const DEVICES_AT_ONCE = 4;
 const DEVICE_MILLISECONDS = 60_000;

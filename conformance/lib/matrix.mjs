@@ -36,6 +36,12 @@ export const CLIENTS = {
     environment: trusting,
     exchanges: { 'one-exchange': 1, polling: 2 },
   },
+  'azure-iot-node-service': {
+    title: 'Azure Node.js service SDK',
+    version: version('azure-iot-provisioning-service'),
+    program: 'azure-node-service.cjs',
+    environment: trusting,
+  },
   'azure-iot-node-mqtt': {
     title: 'Azure Node.js device SDK',
     package: 'azure-iot-provisioning-device-mqtt',
@@ -152,6 +158,19 @@ const REFUSED = {
   'key-for-tpm': { title: 'symmetric key, device enrolled with a TPM', proof: 'key' },
 };
 
+/** What operators do, each with every operation of the SDK that belongs to it. */
+const ERRANDS = {
+  'individual-keys': 'individual enrollments by symmetric keys',
+  'individual-certificates': 'individual enrollments by certificates',
+  'individual-tpm': 'individual enrollments by TPM',
+  'group-keys': 'groups by symmetric keys',
+  'group-certificates': 'groups by certificates, given and named',
+  bulk: 'bulk operations',
+  queries: 'lists, page by page',
+  registrations: 'registrations of devices that the SDK registers',
+  refusals: 'wrong keys, rights that do not suffice, wrong requests',
+};
+
 /** What speaks for a TPM over each transport that has a way to. */
 const WITH_TPM = { https: 'azure-iot-node', amqp: 'azure-iot-node-amqp', 'amqp-ws': 'azure-iot-node-amqp' };
 const WITHOUT_TPM = Object.keys(CREDENTIALS).filter((credential) => credential !== 'tpm');
@@ -208,6 +227,7 @@ export function cases() {
         accepted('tpm-device', ['tpm'], ['no-payload'], mode, undefined, transport, `${transport}-${name}`, keys).map(saying),
       ),
     ),
+    ...Object.keys(ERRANDS).map((errand) => operated('azure-iot-node-service', errand, mode)),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
@@ -278,6 +298,20 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
 function saying(each) {
   const says = assignedBy(each.registrationId, each.expected);
   return { ...each, kind: 'command', expected: { ...each.expected, says, status: 0, result: 'assigned' } };
+}
+
+/** An errand of an operator: there is no device in it, or one that belongs to it. */
+function operated(client, errand, mode) {
+  return {
+    name: `${client}/https/${errand}/${mode}`,
+    kind: 'operator',
+    client,
+    transport: 'https',
+    mode,
+    tls: 'TLSv1.3',
+    errand,
+    row: { credential: ERRANDS[errand], payload: '' },
+  };
 }
 
 function refused(client, refusal, mode, transport = 'https') {
