@@ -15,6 +15,7 @@ mod credentials;
 mod hook;
 mod matching;
 mod operations;
+mod operators;
 mod refusals;
 mod reprovision;
 mod secrets;

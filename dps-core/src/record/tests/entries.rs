@@ -1,14 +1,14 @@
 //! Samples of what operators write.
 
 use super::*;
-use crate::access::{Access, AccessPolicy, Endpoint, IpAction, IpMask, IpRule, Rights};
+use crate::access::{Access, AccessPolicy, Rights};
 use crate::allocate::Policy;
 use crate::enrollment::{
     Attestation, CustomAllocation, Enrollment, ReprovisionPolicy, Slots, Subject, Url,
     X509Attestation,
 };
 use crate::id::{DeviceId, HubName};
-use crate::instance::{CaCertificate, HeldCertificate, Instance, LinkedHub, PendingCode, Quotas};
+use crate::instance::{CaCertificate, Instance, LinkedHub, Quotas};
 
 pub(super) fn enrollment(subject: Subject, attestation: Attestation) -> Enrollment {
     Enrollment {
@@ -166,37 +166,30 @@ fn an_instance() {
 }
 
 #[test]
-fn an_instance_with_policies_and_ip_rules() {
-    let rule = |name: &str, action, mask, target| IpRule {
-        name: name.into(),
-        action,
-        mask: IpMask::parse(mask).unwrap(),
-        target,
-    };
-    let policy = AccessPolicy {
-        name: "owner".into(),
-        primary: secret(1),
-        secondary: secret(2),
-        rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
-    };
-    let (service, device) = (Some(Endpoint::Service), Some(Endpoint::Device));
+fn an_instance_with_operators_and_quotas_of_its_own() {
     let value = Instance {
         service_host: "dps.example".into(),
         policy: Policy::Hashed,
         hubs: Vec::new(),
         certificates: Vec::new(),
         access: Access {
-            policies: vec![policy],
-            rules: vec![
-                rule("office", IpAction::Accept, "192.0.2.0/24", service),
-                rule("plant", IpAction::Accept, "2001:db8::/32", device),
-                rule("rest", IpAction::Reject, "0.0.0.0/0", None),
-            ],
+            policies: vec![AccessPolicy {
+                name: "owner".into(),
+                primary: secret(9),
+                secondary: secret(8),
+                rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
+            }],
+            rules: Vec::new(),
         },
-        quotas: Quotas::default(),
+        quotas: Quotas {
+            enrollments: 5,
+            x509_groups: 6,
+            symmetric_key_groups: 0,
+            certificates: 7,
+        },
     };
     frozen(
-        include_str!("samples/instance-rules.json"),
+        include_str!("samples/instance-quotas.json"),
         &value,
         encode_instance,
         decode_instance,
@@ -204,26 +197,9 @@ fn an_instance_with_policies_and_ip_rules() {
 }
 
 #[test]
-fn a_certificate_of_an_instance_that_waits_for_its_proof() {
-    let value = HeldCertificate {
-        entry: CaCertificate {
-            name: "Root 2026".into(),
-            certificate: certificate(),
-            verified: false,
-        },
-        created: Some(Timestamp(1_700_000_000_000)),
-        updated: Some(Timestamp(1_700_000_001_000)),
-        code: Some(PendingCode {
-            hash: [7; 32],
-            expires: Timestamp(1_700_086_401_000),
-        }),
-    };
-    frozen(
-        include_str!("samples/certificate-code.json"),
-        &value,
-        encode_held,
-        decode_held,
-    );
+fn how_many_enrollments_a_slot_has() {
+    let encode = |count: &u64| encode_tally(*count);
+    frozen(include_str!("samples/tally.json"), &3, encode, decode_tally);
 }
 
 #[test]
