@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::{Action, PolicyToken};
+use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::crypto::Crypto;
 use crate::error::{Reason, ServiceError};
@@ -102,8 +102,8 @@ impl Operators {
     /// Lets an operator do one thing. Writes nothing.
     ///
     /// # Errors
-    /// [`Reason::NotAllowed`], the same for a host that nobody has, a wrong key, and rights that do not
-    /// suffice; [`Reason::Unavailable`] if it cannot be judged now.
+    /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
+    /// key, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
@@ -122,9 +122,13 @@ impl Operators {
         let stored = read.map_err(|error| broken(&error))?;
         let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
         let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
+        let access = &instance.access;
+        if access.rejection(hello.address, Endpoint::Service).is_some() {
+            return Err(refused());
+        }
         let token = hello.authorization.and_then(PolicyToken::parse);
         let token = token.ok_or_else(refused)?;
-        let policy = instance.access.policy(token.policy());
+        let policy = access.policy(token.policy());
         let allowed = policy.is_some_and(|policy| {
             (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
                 && token.covers(hello.host, hello.path)

@@ -128,6 +128,7 @@ fn instance(host: &str) -> Instance {
         certificates: Vec::new(),
         access: Access {
             policies: policies.to_vec(),
+            rules: Vec::new(),
         },
         quotas: Quotas::default(),
     }
