@@ -1,6 +1,7 @@
 //! A certificate, parsed once.
 
 mod info;
+mod proof;
 
 use std::fmt;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 pub use self::info::CertificateInfo;
+pub use self::proof::ProofError;
 use crate::time::Timestamp;
 
 /// The largest certificate that is looked at, in bytes. Our choice; usual ones have 500 to 2000.

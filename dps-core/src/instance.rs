@@ -6,6 +6,7 @@ use crate::access::Access;
 use crate::allocate::Policy;
 use crate::certificate::Certificate;
 use crate::id::{HubName, SecretBytes};
+use crate::time::Timestamp;
 
 /// What one tenant has set up.
 #[derive(Clone, Debug)]
@@ -105,4 +106,27 @@ pub struct CaCertificate {
     pub certificate: Certificate,
     /// Whether the tenant has proven to hold its key. Chains end only at verified ones.
     pub verified: bool,
+}
+
+/// A certificate authority of the instance, with what became of it.
+#[derive(Clone, Debug)]
+pub struct HeldCertificate {
+    /// The certificate authority.
+    pub entry: CaCertificate,
+    /// When it was first written; `None` if a program's configuration brought it.
+    pub created: Option<Timestamp>,
+    /// When it was last written or verified; `None` if a program's configuration brought it.
+    pub updated: Option<Timestamp>,
+    /// The code that a proof has to name, if one was asked for and not used yet.
+    pub(crate) code: Option<PendingCode>,
+}
+
+/// A verification code that is out. Whoever writes the certificate anew leaves it out, so that it is
+/// void.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingCode {
+    /// SHA-256 of its text: whoever reads the store cannot use it.
+    pub(crate) hash: [u8; 32],
+    /// From when on it is not good any more.
+    pub(crate) expires: Timestamp,
 }

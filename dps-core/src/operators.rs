@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::{Action, PolicyToken};
+use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::crypto::Crypto;
 use crate::error::{Reason, ServiceError};
+use crate::event::{Event, Recent};
+use crate::id::{IdScope, RegistrationId};
 use crate::record::{decode_instance, instance_key};
 use crate::store::StoreError;
 use crate::tenant::{TenantName, TenantResolver};
@@ -41,6 +43,7 @@ pub struct Operators {
     tenants: Arc<dyn TenantResolver>,
     clock: Arc<dyn Clock>,
     crypto: Option<Crypto>,
+    events: Option<Recent>,
 }
 
 impl Operators {
@@ -51,6 +54,7 @@ impl Operators {
             tenants,
             clock: Arc::new(SystemClock),
             crypto: Crypto::built_in(),
+            events: None,
         }
     }
 
@@ -58,6 +62,14 @@ impl Operators {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Tells what `events` has of a device beside its registration. Default: nothing; then nobody can say why
+    /// a caller was refused that has not proven itself.
+    #[must_use]
+    pub fn with_events(mut self, events: Recent) -> Self {
+        self.events = Some(events);
         self
     }
 
@@ -74,6 +86,13 @@ impl Operators {
         self.crypto
     }
 
+    /// What has happened lately to a device of this node's tenant, oldest first.
+    #[must_use]
+    pub fn events(&self, scope: &IdScope, registration: &RegistrationId) -> Vec<Event> {
+        let events = self.events.as_ref();
+        events.map_or_else(Vec::new, |events| events.of(scope, registration))
+    }
+
     /// What time it is, for what operators write.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -83,8 +102,8 @@ impl Operators {
     /// Lets an operator do one thing. Writes nothing.
     ///
     /// # Errors
-    /// [`Reason::NotAllowed`], the same for a host that nobody has, a wrong key, and rights that do not
-    /// suffice; [`Reason::Unavailable`] if it cannot be judged now.
+    /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
+    /// key, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
@@ -103,9 +122,13 @@ impl Operators {
         let stored = read.map_err(|error| broken(&error))?;
         let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
         let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
+        let access = &instance.access;
+        if access.rejection(hello.address, Endpoint::Service).is_some() {
+            return Err(refused());
+        }
         let token = hello.authorization.and_then(PolicyToken::parse);
         let token = token.ok_or_else(refused)?;
-        let policy = instance.access.policy(token.policy());
+        let policy = access.policy(token.policy());
         let allowed = policy.is_some_and(|policy| {
             (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
                 && token.covers(hello.host, hello.path)

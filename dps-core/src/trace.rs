@@ -109,6 +109,8 @@ impl fmt::Display for Entry {
 pub enum Step {
     /// No tenant has the ID scope that the caller names.
     NoSuchScope,
+    /// A rule of the instance keeps callers from this address out.
+    AddressRejected { rule: Arc<str> },
     /// The caller shows nothing for itself.
     NoEvidence,
     /// The caller shows keys of a TPM, and is asked to sign with it.
@@ -214,6 +216,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchScope => write!(f, "there is no instance with this ID scope"),
+            Self::AddressRejected { rule } => {
+                write!(f, "IP rule {rule} rejects the caller's address")
+            }
             Self::NoEvidence => write!(
                 f,
                 "the caller shows neither a certificate, nor a token, nor keys of a TPM"

@@ -1,18 +1,22 @@
 //! Who may operate an instance, and what for.
 
+mod address;
 mod token;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::address::{Endpoint, IpAction, IpMask, IpMaskError, IpRule, MAX_IP_RULES};
 pub use self::token::{MAX_POLICY_TOKEN_BYTES, PolicyToken};
 use crate::id::SecretBytes;
 
-/// Who may do what with an instance. By default nobody may do anything.
+/// Who may do what with an instance, and from where. By default nobody may do anything, from anywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Shared access policies, each name once without regard to case.
     pub policies: Vec<AccessPolicy>,
+    /// Rules about callers' addresses, operators' and devices', in the order in which they are asked.
+    pub rules: Vec<IpRule>,
 }
 
 impl Access {

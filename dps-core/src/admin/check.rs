@@ -12,7 +12,7 @@ use super::AdminError;
 ///
 /// # Source
 /// *Symmetric key attestation*: keys have 16 to 64 bytes.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
+pub(super) const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 pub(super) fn sensible(entry: &Enrollment, crypto: Option<Crypto>) -> Result<(), AdminError> {
     match (&entry.attestation, entry.group().is_some()) {

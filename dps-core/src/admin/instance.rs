@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::policies::check_names;
+use super::settings::check_rules;
 use super::{Admin, AdminError};
 use crate::id::SecretBytes;
 use crate::instance::{Instance, MAX_HUBS};
@@ -11,7 +13,7 @@ use crate::record::{
     configuration, encode_certificate, encode_instance, encode_nonce_key, epoch_key, instance_key,
     nonce_key_key,
 };
-use crate::store::{Change, Expect, Key, Scan, StoreError, Table, Write};
+use crate::store::{Change, Expect, Key, Scan, StoreError, Table, Version, Write};
 
 impl Admin {
     /// Makes or replaces the instance, with its certificates: those that are not in it any more go.
@@ -19,8 +21,9 @@ impl Admin {
     /// Devices stay on a hub that is linked no more until they register again.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for more than 50 hubs, or a hub or certificate name that stands twice;
-    /// [`AdminError::Full`] for more certificates than its quota.
+    /// [`AdminError::Invalid`] for more than 50 hubs, a hub, certificate, policy or IP rule whose name stands
+    /// twice, or an IP rule whose name is none; [`AdminError::Full`] for more certificates than its quota,
+    /// or more IP rules than may be.
     pub async fn put_instance(&self, instance: &Instance) -> Result<(), AdminError> {
         check_instance(instance)?;
         let mut writes = vec![Write {
@@ -56,11 +59,12 @@ impl Admin {
         }
         let mut with_secret = writes.clone();
         with_secret.extend(self.new_nonce_key().await?);
-        match self.configure(with_secret).await {
+        let done = match self.configure(with_secret).await {
             // Somebody else has made it meanwhile.
             Err(AdminError::Store(StoreError::Conflict { .. })) => self.configure(writes).await,
             done => done,
-        }
+        };
+        done.map(drop)
     }
 
     /// The secret that challenges are made from, unless the instance has one. It is never changed: what
@@ -103,17 +107,15 @@ impl Admin {
     }
 
     /// Commits a change of configuration, and that there was one.
-    pub(super) async fn configure(&self, mut writes: Vec<Write>) -> Result<(), AdminError> {
+    pub(super) async fn configure(&self, mut writes: Vec<Write>) -> Result<Version, AdminError> {
         writes.push(Write {
             table: Table::Instance,
             id: epoch_key(&self.scope).id,
             expect: Expect::Any,
             change: Change::Put(Bytes::new()),
         });
-        self.store
-            .commit(&configuration(&self.scope), &writes)
-            .await?;
-        Ok(())
+        let shard = configuration(&self.scope);
+        Ok(self.store.commit(&shard, &writes).await?)
     }
 }
 
@@ -129,6 +131,8 @@ fn check_instance(instance: &Instance) -> Result<(), AdminError> {
     if twice {
         return Err(AdminError::invalid("an instance links each hub once"));
     }
+    check_names(&instance.access.policies)?;
+    check_rules(&instance.access.rules)?;
     let all = &instance.certificates;
     if let limit @ 1.. = instance.quotas.certificates
         && all.len() as u64 > limit

@@ -8,18 +8,26 @@
 //! with a configuration. Those that take a [`Precondition`] are for many who write at once.
 
 mod bulk;
+mod certificates;
 mod check;
 mod entries;
+mod hubs;
 mod instance;
+mod policies;
 pub mod query;
 
 mod registrations;
 mod removal;
+mod settings;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use self::bulk::{BulkFailure, BulkItem, BulkMode, MAX_BULK_ITEMS};
+pub use self::certificates::{CODE_LIFETIME, CaDraft, VerificationCode};
+pub use self::hubs::{HubDraft, MAX_CREDENTIAL_BYTES, MAX_LOCATION_BYTES};
+pub use self::policies::{KeySlot, MAX_POLICIES, PolicyDraft};
+use crate::certificate::ProofError;
 use crate::crypto::{Crypto, CryptoError};
 use crate::enrollment::DraftError;
 use crate::id::{GroupId, IdScope, RegistrationId};
@@ -92,6 +100,9 @@ pub enum AdminError {
         /// How many there may be.
         limit: u64,
     },
+    /// A certificate does not prove that the tenant holds a key.
+    #[error("{0}")]
+    Proof(#[source] ProofError),
     /// A position in a list is of another list.
     #[error("the position is of another list")]
     BadContinuation,
@@ -133,6 +144,12 @@ impl Admin {
             scope,
             crypto: Crypto::built_in(),
         }
+    }
+
+    /// Whose records they are.
+    #[must_use]
+    pub const fn scope(&self) -> &IdScope {
+        &self.scope
     }
 
     /// Uses these primitives. Default: [`Crypto::built_in`]; with none, no device can be attested by its

@@ -136,7 +136,7 @@ impl Admin {
             };
             match self.configure(vec![delete]).await {
                 Err(AdminError::Store(StoreError::Conflict { .. })) => {}
-                done => return done,
+                done => return done.map(drop),
             }
         }
         Err(AdminError::restless())

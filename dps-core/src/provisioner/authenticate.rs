@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::challenge::Unsigned;
 use super::{Parts, Proven, View, broken, device_reads, entry};
+use crate::access::Endpoint;
 use crate::api::{Authentication, DeviceHello};
 use crate::attest::{AttestError, AttestRequest, Attested, Evidence, MAX_CHAIN, SignIn, Verdict};
 use crate::certificate::Certificate;
@@ -115,6 +116,12 @@ impl Parts {
             trace.push(Step::NoSuchScope);
             return Ok(None);
         };
+        let access = &snapshot.instance.access;
+        if let Some(rule) = access.rejection(hello.origin.address, Endpoint::Device) {
+            let rule = Arc::clone(&rule.name);
+            trace.push(Step::AddressRejected { rule });
+            return Ok(None);
+        }
 
         if let Evidence::Tpm {
             keys: shown,

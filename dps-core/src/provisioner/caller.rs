@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{Parts, broken, device_reads, entry};
+use crate::access::Endpoint;
 use crate::enrollment::Enrollment;
 use crate::error::{Reason, ServiceError};
 use crate::event::EventKind;
@@ -100,7 +101,7 @@ impl Caller<'_> {
 
     /// Reads what is there now, and one more record if asked.
     ///
-    /// The session holds as long as its enrollment is as it was, enabled or not, asks for the
+    /// The session holds as long as no rule keeps its address out, its enrollment is as it was, enabled or not, asks for the
     /// credentials that the caller has proven, no other is asked before it, and no certificate has lost
     /// its verification that they may have ended at; otherwise the caller has to prove itself anew.
     pub(super) async fn look(
@@ -125,6 +126,11 @@ impl Caller<'_> {
         let snapshot = snapshot
             .map_err(|e| self.broken(&e))?
             .ok_or_else(|| self.unauthorized())?;
+        let (access, address) = (&snapshot.instance.access, self.session.origin().address);
+        if let Some(rule) = access.rejection(address, Endpoint::Device) {
+            let rule = Arc::clone(&rule.name);
+            return Err(self.refused(Step::AddressRejected { rule }));
+        }
         let (enrollment, expect) = match (&proven.owner.group, stored) {
             (None, Some(stored)) => {
                 let entry =
@@ -173,10 +179,15 @@ impl Caller<'_> {
     }
 
     fn changed(&self) -> ServiceError {
-        let mut trace = Trace::clone(&self.proven.trace);
-        trace.push(Step::EntryChanged {
+        self.refused(Step::EntryChanged {
             entry: entry(self.proven.owner.group.as_ref()),
-        });
+        })
+    }
+
+    /// That the session holds no longer, and why.
+    fn refused(&self, because: Step) -> ServiceError {
+        let mut trace = Trace::clone(&self.proven.trace);
+        trace.push(because);
         self.emit(
             EventKind::Refused {
                 origin: self.session.origin(),

@@ -1,18 +1,17 @@
-//! The instance, its certificates, and its secret.
+//! The instance, and its secret.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
+use super::rule::{StoredRule, load_rule, store_rule};
 use super::{Base64, corrupt, decode, encode};
 use crate::access::{Access, AccessPolicy, Rights};
 use crate::allocate::Policy;
-use crate::certificate::Certificate;
 use crate::id::{HubName, SecretBytes};
-use crate::instance::{CaCertificate, Instance, LinkedHub, Quotas};
+use crate::instance::{Instance, LinkedHub, Quotas};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -22,6 +21,8 @@ struct Stored<'a> {
     hubs: Vec<StoredHub<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     policies: Vec<StoredPolicy<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<StoredRule<'a>>,
     /// Left out if they are the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quotas: Option<StoredQuotas>,
@@ -52,13 +53,6 @@ struct StoredHub<'a> {
     credential: Option<Base64<Cow<'a, [u8]>>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredCertificate<'a> {
-    name: Cow<'a, str>,
-    der: Base64<Cow<'a, [u8]>>,
-    verified: bool,
-}
-
 /// Without its certificates, which are records of their own.
 pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> {
     let hubs = instance.hubs.iter().map(|hub| StoredHub {
@@ -76,6 +70,7 @@ pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> 
         policy: instance.policy.word().into(),
         hubs: hubs.collect(),
         policies: instance.access.policies.iter().map(store_policy).collect(),
+        rules: instance.access.rules.iter().map(store_rule).collect(),
         quotas: (instance.quotas != Quotas::default()).then(|| store_quotas(instance.quotas)),
     })
 }
@@ -104,6 +99,11 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
                 .policies
                 .into_iter()
                 .map(load_policy)
+                .collect::<Result<_, _>>()?,
+            rules: stored
+                .rules
+                .into_iter()
+                .map(|rule| load_rule(&rule))
                 .collect::<Result<_, _>>()?,
         },
         quotas: stored.quotas.map_or_else(Quotas::default, load_quotas),
@@ -175,22 +175,4 @@ pub(crate) fn encode_nonce_key(key: &SecretBytes) -> Result<Bytes, StoreError> {
 pub(crate) fn decode_nonce_key(value: &[u8]) -> Result<SecretBytes, StoreError> {
     let stored: StoredNonceKey<'static> = decode(value)?;
     Ok(SecretBytes::new(stored.key.0.into_owned()))
-}
-
-pub(crate) fn encode_certificate(entry: &CaCertificate) -> Result<Bytes, StoreError> {
-    encode(&StoredCertificate {
-        name: (*entry.name).into(),
-        der: Base64(Cow::Borrowed(entry.certificate.der().as_ref())),
-        verified: entry.verified,
-    })
-}
-
-pub(crate) fn decode_certificate(value: &[u8]) -> Result<CaCertificate, StoreError> {
-    let stored: StoredCertificate<'static> = decode(value)?;
-    let der = CertificateDer::from(stored.der.0.into_owned());
-    Ok(CaCertificate {
-        name: Arc::from(&*stored.name),
-        certificate: Certificate::parse(&der).map_err(corrupt)?,
-        verified: stored.verified,
-    })
 }

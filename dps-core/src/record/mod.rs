@@ -4,11 +4,13 @@
 //! whoever has to look into a store one night, and open for members to be added. Tests freeze a
 //! sample of each kind; a change that cannot read yesterday's record fails there.
 
+mod certificate;
 mod challenge;
 mod enrollment;
 mod instance;
 mod place;
 mod registration;
+mod rule;
 mod tally;
 
 use std::borrow::Cow;
@@ -22,11 +24,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::certificate::{
+    decode_certificate, decode_held, encode_certificate, encode_held,
+};
 pub(crate) use self::challenge::{decode_shown, encode_shown};
 pub(crate) use self::enrollment::{decode_enrollment, encode_enrollment};
 pub(crate) use self::instance::{
-    decode_certificate, decode_instance, decode_nonce_key, encode_certificate, encode_instance,
-    encode_nonce_key,
+    decode_instance, decode_nonce_key, encode_instance, encode_nonce_key,
 };
 pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
 pub(crate) use self::registration::{decode_registration, encode_registration};

@@ -2,6 +2,7 @@
 //!
 //! A sample may be added; one that stands here is never changed.
 
+mod control;
 mod entries;
 mod round_trips;
 

@@ -10,6 +10,7 @@
 mod admin;
 mod allocation;
 mod common;
+mod control;
 mod credentials;
 mod hook;
 mod matching;

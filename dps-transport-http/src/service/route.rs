@@ -49,6 +49,8 @@ pub(super) enum Operation {
     /// Registrations of one group.
     ListMembers,
     ReadRegistration,
+    /// Why a device stands as it does.
+    Explain,
     RemoveRegistration,
 }
 
@@ -58,13 +60,13 @@ pub(super) enum Operation {
 /// several entries needs the right to remove them, too: what it does stands in its body.
 ///
 /// # Source
-/// The service API, version 2021-10-01 (`Azure/azure-rest-api-specs`, `deviceprovisioningservices`); the
-/// last, a list over all groups, is ours.
+/// The service API, version 2021-10-01 (`Azure/azure-rest-api-specs`, `deviceprovisioningservices`); a
+/// list of registrations over all groups, and `why`, are ours.
 pub static ROUTES: &[Route] = &{
     use Kind::{Group, Individual};
     use Operation::{
-        Attestation, Change, List, ListMembers, ListRegistrations, Read, ReadRegistration, Remove,
-        RemoveRegistration, Write,
+        Attestation, Change, Explain, List, ListMembers, ListRegistrations, Read, ReadRegistration,
+        Remove, RemoveRegistration, Write,
     };
     [
         row(
@@ -144,6 +146,12 @@ pub static ROUTES: &[Route] = &{
             "/registrations/{id}",
             &[Action::ReadRegistrations],
             ReadRegistration,
+        ),
+        row(
+            Method::GET,
+            "/registrations/{id}/why",
+            &[Action::ReadRegistrations],
+            Explain,
         ),
         row(
             Method::DELETE,

@@ -16,3 +16,4 @@ mod operator;
 mod refused;
 mod registrations;
 mod site;
+mod why;

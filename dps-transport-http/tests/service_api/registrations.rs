@@ -11,7 +11,7 @@ use crate::operator::Operator;
 use crate::site::{HOUR, HUB, ONE, Site, scope};
 
 /// A device that registers at the port that its operator uses.
-async fn register(site: &Site, id: &str, key: &SecretBytes) -> Value {
+pub async fn register(site: &Site, id: &str, key: &SecretBytes) -> Value {
     let scope = scope(ONE);
     let scope = scope.as_str();
     let shown = token(key, scope, id, site.clock.now().plus(HOUR));
@@ -22,7 +22,7 @@ async fn register(site: &Site, id: &str, key: &SecretBytes) -> Value {
     answer.body["registrationState"].clone()
 }
 
-fn decoded(key: &Value) -> SecretBytes {
+pub fn decoded(key: &Value) -> SecretBytes {
     SecretBytes::new(BASE64_STANDARD.decode(key.as_str().unwrap()).unwrap())
 }
 

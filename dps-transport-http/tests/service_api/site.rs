@@ -9,6 +9,7 @@ use dps_core::Provisioner;
 use dps_core::access::{Access, AccessPolicy, Rights};
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
+use dps_core::event::Recent;
 use dps_core::id::{HubName, IdScope, SecretBytes};
 use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::operators::Operators;
@@ -60,15 +61,19 @@ impl Site {
             .with_host(ONE, scope(ONE))
             .with_host(TWO, scope(TWO));
         let tenants = Arc::new(tenants);
+        let events = Recent::new(100);
         for host in [ONE, TWO] {
             let admin = Admin::new(Arc::clone(&store), scope(host));
             admin.put_instance(&instance(host)).await.unwrap();
         }
         let devices = Provisioner::builder(tenants.clone(), Arc::new(FakeHubs::new()))
             .clock(Arc::new(clock.clone()))
+            .events(Arc::new(events.clone()))
             .build()
             .unwrap();
-        let operators = Operators::new(tenants).with_clock(Arc::new(clock.clone()));
+        let operators = Operators::new(tenants)
+            .with_clock(Arc::new(clock.clone()))
+            .with_events(events);
         let http = Http::new(Arc::new(devices)).with_clock(Arc::new(clock.clone()));
         // What a test refuses often is not held against it, unless it is about that.
         let many = NonZeroU32::new(60_000).unwrap();
@@ -127,6 +132,7 @@ fn instance(host: &str) -> Instance {
         certificates: Vec::new(),
         access: Access {
             policies: policies.to_vec(),
+            rules: Vec::new(),
         },
         quotas: Quotas::default(),
     }

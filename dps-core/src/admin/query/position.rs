@@ -30,6 +30,15 @@ pub struct Position {
 pub struct PositionError;
 
 impl Position {
+    /// The place in `listing` after the record of this name, whether there is one or not.
+    #[must_use]
+    pub fn after(listing: &Listing, id: &RegistrationId) -> Self {
+        Self {
+            listing: listing.clone(),
+            after: Arc::clone(id.folded()),
+        }
+    }
+
     /// Reads a position of `listing`.
     ///
     /// # Errors
@@ -46,10 +55,7 @@ impl Position {
         if id.as_str() != &**id.folded() {
             return Err(PositionError);
         }
-        Ok(Self {
-            listing: listing.clone(),
-            after: Arc::clone(id.folded()),
-        })
+        Ok(Self::after(listing, &id))
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Device {
     pub version: ApiVersion,
     pub payload: Option<Value>,
     pub transport: Transport,
+    pub address: IpAddr,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ impl Device {
             version: ApiVersion::usual(),
             payload: None,
             transport: Transport::Http,
+            address: IpAddr::from([192, 0, 2, 7]),
         }
     }
 
@@ -87,6 +89,11 @@ impl Device {
         self
     }
 
+    pub fn calling_from(mut self, address: &str) -> Self {
+        self.address = address.parse().unwrap();
+        self
+    }
+
     pub fn speaking(mut self, version: &str) -> Self {
         self.version = ApiVersion::parse(version).unwrap();
         self
@@ -120,7 +127,7 @@ impl Device {
             evidence,
             operation: operation.cloned(),
             origin: Origin {
-                address: IpAddr::from([192, 0, 2, 7]),
+                address: self.address,
                 transport: self.transport,
             },
         }

@@ -37,7 +37,7 @@ fn certificates_stay_swap_and_go_by_what_is_said_of_them() {
     let id = group_id("presses");
     let (one, two) = (Ca::root("One"), Ca::root("Two"));
     create(&admin, &signed(&id, Some(&one), Some(&two))).unwrap();
-    let [one, two] = [&one, &two].map(|ca| certificate(ca));
+    let [one, two] = [&one, &two].map(certificate);
     let put = |primary, secondary| {
         let written = write(&admin, &of(&id, primary, secondary), Present, 2);
         written.map(|written| slots(&written.value))
@@ -63,7 +63,7 @@ fn a_certificate_is_kept_only_if_all_that_is_said_of_it_fits() {
     let id = group_id("presses");
     let (one, two) = (Ca::root("One"), Ca::root("Two"));
     create(&admin, &signed(&id, Some(&one), Some(&two))).unwrap();
-    let [one, two] = [&one, &two].map(|ca| certificate(ca));
+    let [one, two] = [&one, &two].map(certificate);
     let put = |sha1, sha256| {
         let slot = CertificateDraft::Kept { sha1, sha256 };
         word(&write(

@@ -86,19 +86,17 @@ fn a_neighbour_in_the_same_slot_is_nobodys_concern() {
 }
 
 /// Lets four threads do `what`, and counts by word what became of it.
-fn crowd(what: impl Fn(usize) -> &'static str + Sync) -> Vec<&'static str> {
+fn crowd(what: impl Fn(usize) -> &'static str + Sync) -> [&'static str; 4] {
     let barrier = Barrier::new(4);
     let (barrier, what) = (&barrier, &what);
-    let mut words: Vec<_> = thread::scope(|scope| {
-        let all: Vec<_> = (0..4)
-            .map(|nth| {
-                scope.spawn(move || {
-                    barrier.wait();
-                    what(nth)
-                })
+    let mut words = thread::scope(|scope| {
+        let all = [0, 1, 2, 3].map(|nth| {
+            scope.spawn(move || {
+                barrier.wait();
+                what(nth)
             })
-            .collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        all.map(|one| one.join().unwrap())
     });
     words.sort_unstable();
     words

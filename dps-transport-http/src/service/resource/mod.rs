@@ -4,6 +4,7 @@ mod bulk;
 mod entry;
 mod query;
 mod registration;
+mod why;
 
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ pub(super) async fn answer(
         Operation::ListRegistrations => query::registrations(question).await,
         Operation::ListMembers => query::members(question).await,
         Operation::ReadRegistration => registration::read(question).await,
+        Operation::Explain => why::explain(question).await,
         Operation::RemoveRegistration => registration::remove(question).await,
     }
 }
