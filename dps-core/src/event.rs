@@ -69,6 +69,14 @@ pub trait EventSink: Debug + Send + Sync + 'static {
     fn emit(&self, event: Event);
 }
 
+/// Both are told, the first one first.
+impl<A: EventSink, B: EventSink> EventSink for (A, B) {
+    fn emit(&self, event: Event) {
+        self.0.emit(event.clone());
+        self.1.emit(event);
+    }
+}
+
 /// Drops all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoEvents;

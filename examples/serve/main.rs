@@ -27,6 +27,7 @@ use dps_core::Provisioner;
 use dps_core::admin::Admin;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
+use dps_core::event::Recent;
 use dps_core::id::IdScope;
 use dps_core::operators::Operators;
 use dps_core::store::{BoxError, Store};
@@ -57,6 +58,9 @@ type Wanted = (
 
 /// How long connections and work may take to end after a signal.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many events are remembered for operators who ask why: some thousand attempts.
+const RECENT_EVENTS: usize = 10_000;
 
 /// How often places that devices have left are looked after.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -154,10 +158,11 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         tenants = tenants.with_host(&one.instance.service_host, one.scope.clone());
     }
     let tenants = Arc::new(tenants);
-    let operators = Operators::new(tenants.clone());
+    let recent = Recent::new(RECENT_EVENTS);
+    let operators = Operators::new(tenants.clone()).with_events(recent.clone());
     let service = Provisioner::builder(tenants, Arc::new(hubs))
         .hook(Arc::new(SpreadAndEcho))
-        .events(Arc::new(Logging))
+        .events(Arc::new((recent, Logging)))
         .build()?;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
