@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { protonVersion } from './lib/amqp.mjs';
 import { keep as keepCapture } from './lib/captures.mjs';
-import { judgeAccepted, judgeCommand, judgeDisabled, judgeRefused, judgeTold } from './lib/judge.mjs';
+import { judgeAccepted, judgeCommand, judgeDisabled, judgeOperator, judgeRefused, judgeTold } from './lib/judge.mjs';
 import { CLIENTS, MODES, cases, isRecorded } from './lib/matrix.mjs';
 import { mosquittoVersion } from './lib/mosquitto.mjs';
 import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
@@ -19,7 +19,7 @@ import { PYTHON, makeEnvironment } from './lib/python.mjs';
 import { Recorder } from './lib/recorder.mjs';
 import { markdown, plain } from './lib/report.mjs';
 import { Server } from './lib/server.mjs';
-import { swtpmVersion } from './lib/tpm.mjs';
+import { swtpmVersion, tcti } from './lib/tpm.mjs';
 import { World } from './lib/world.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -29,6 +29,7 @@ const JUDGES = {
   command: judgeCommand,
   refused: judgeRefused,
   disabled: judgeDisabled,
+  operator: judgeOperator,
 };
 const DEVICES_AT_ONCE = 4;
 const DEVICE_MILLISECONDS = 60_000;
@@ -41,20 +42,25 @@ const mosquitto = mosquittoVersion() ?? fail("there are no mosquitto_pub and mos
 const proton = protonVersion() ?? fail("there is no Qpid Proton: Debian's python3-qpid-proton");
 const swtpm = swtpmVersion() ?? fail("there is no swtpm: Debian's swtpm");
 const where = await settle();
-const binary = serveBinary();
+const binary = example('serve', 'DPS_SERVE');
+if (!binary) fail('there is no server: cargo build --release --example serve');
+// It needs libraries that nothing else does.
+const tpmDevice = example('tpm_device', 'DPS_TPM_DEVICE');
 const switchedOff = readSwitchedOff(cases());
-const all = cases().filter((each) => (!record || isRecorded(each)) && new RegExp(only).test(each.name));
+const there = cases().filter(({ client }) => tpmDevice || client !== 'tpm-device');
+const all = there.filter((each) => (!record || isRecorded(each)) && new RegExp(only).test(each.name));
 console.log(`Server: ${binary}\nListens on ${where}\nClients run on Node.js ${process.versions.node}, mosquitto is ${mosquitto}, Qpid Proton ${proton}, swtpm ${swtpm}\n`);
 
 // Keys are made for this run only; they stay behind only where somebody needs them to look into a failure.
 const directory = await mkdtemp(join(tmpdir(), 'dps-conformance-'));
-const world = await World.create(directory, all);
+const world = await World.create(directory, all, tpmDevice);
 const results = [];
 let said = '';
 for (const mode of Object.keys(MODES)) results.push(...(await runMode(mode)));
 said += await world.stop();
 
 console.log(plain(results));
+if (!tpmDevice) console.log('left out: devices on the example tpm_device, which is not built; RESULTS.md stays as it is');
 for (const { case: name, reason } of switchedOff) console.log(`switched off: ${name}: ${reason}`);
 const failed = results.filter(({ verdict }) => verdict === 'failed');
 for (const { each, complaints } of failed) {
@@ -63,7 +69,7 @@ for (const { each, complaints } of failed) {
 }
 const count = (verdict) => results.filter((result) => result.verdict === verdict).length;
 console.log(`\n${count('passed')} passed, ${failed.length} failed, ${count('off')} switched off`);
-if (!record && !only) await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
+if (!record && !only && tpmDevice) await writeFile(here('RESULTS.md'), markdown(results, switchedOff));
 if (failed.length > 0) {
   console.log(`\nThe server and the TPMs said:\n${said}\nKeys, enrollments and configuration are left in ${directory}`);
   process.exit(1);
@@ -110,13 +116,16 @@ async function runMode(mode) {
 }
 
 function orderOf(each) {
+  const device = world.devices.get(each.name);
   return {
-    ...world.devices.get(each.name),
+    ...device,
+    ...(each.client === 'tpm-device' ? { program: tpmDevice, tcti: tcti(device.tpm), options: each.habit.options } : {}),
     transport: each.transport,
     habit: each.habit,
     command: each.habit?.command,
     times: each.habit?.times,
     ca: world.serverAuthority.cert,
+    caFile: world.serverAuthority.certFile,
     pollMilliseconds: POLL_MILLISECONDS,
   };
 }
@@ -183,13 +192,11 @@ async function eachAtOnce(count, items, run) {
   await Promise.all(Array.from({ length: count }, worker));
 }
 
-function serveBinary() {
-  const candidates = process.env.DPS_SERVE
-    ? [process.env.DPS_SERVE]
-    : ['../target/release/examples/serve', '../target/debug/examples/serve'].map(here);
-  const found = candidates.find(existsSync);
-  if (!found) fail(`there is no server at ${candidates.join(' or ')}: cargo build --release --example serve`);
-  return found;
+/** The path of an example that is built; `undefined` if it is not. The variable says where it is, if it is elsewhere. */
+function example(name, variable) {
+  const elsewhere = process.env[variable];
+  const usual = ['release', 'debug'].map((profile) => here(`../target/${profile}/examples/${name}`));
+  return (elsewhere ? [elsewhere] : usual).find(existsSync);
 }
 
 function readSwitchedOff(known) {

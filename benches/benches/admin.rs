@@ -4,6 +4,7 @@
 
 #![allow(clippy::future_not_send, reason = "one thread")]
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -56,23 +57,32 @@ fn measure(bench: &Bench, filled: &[Filled; 2], kinds: &[(&str, Listing, &str); 
     let mut all = Vec::new();
     for (label, listing, text) in kinds {
         let query = Query::parse(listing.clone(), text).expect("a query");
-        for one in filled {
-            let (query, positions) = (query.clone(), one.positions(&query));
-            let unit = move |n| {
-                let at = usize::try_from(n * 7919).unwrap_or(0) % positions.len();
-                let found = one.page(&query, positions[at].as_ref());
-                assert_eq!(black_box(found), PAGE as usize);
-            };
-            let label = format!("{label}, {}", one.count);
-            all.push(Inside::repeat(&label, times, unit));
+        for scattered in [false, true] {
+            for one in filled {
+                let (query, positions) = (query.clone(), one.positions(&query));
+                // A client goes through a list page by page; operators together do not.
+                let (step, how) = if scattered {
+                    (7919, ", anywhere")
+                } else {
+                    (1, "")
+                };
+                let next = Cell::new(0);
+                let unit = move |_| {
+                    let at = next.replace(next.get() + step) % positions.len();
+                    let found = one.page(&query, positions[at].as_ref());
+                    assert_eq!(black_box(found), PAGE as usize);
+                };
+                let label = format!("{label}, {}{how}", one.count);
+                all.push(Inside::repeat(&label, times, unit));
+            }
         }
     }
     let found = alternate(&mut all, rounds);
     table::title(
         &format!("A page of {what}"),
-        "Fixed: pages of 100 from places in no visible order, over the store in memory, by symmetric keys;\n\
-         the number says how many records the list has. The first page, which sorts what was written,\n\
-         is not counted.",
+        "Fixed: pages of 100, one after the other or from anywhere in no visible order, over the store in\n\
+         memory, by symmetric keys; the number says how many records the list has. The first page, which\n\
+         sorts what was written, is not counted.",
     );
     table::costs("page", &found);
     for pair in found.chunks(2) {
@@ -129,10 +139,10 @@ impl Filled {
         })
     }
 
-    /// Where whole pages begin: at the beginning, and at places all over the list.
+    /// Where the pages begin.
     fn positions(&self, query: &Query) -> Vec<Option<Position>> {
-        let places = (0..self.count - u64::from(PAGE)).step_by(97);
-        let positions = places.map(|n| Position::after(query.listing(), &world::registration(n)));
+        let lasts = (1..self.count / u64::from(PAGE)).map(|nth| nth * u64::from(PAGE) - 1);
+        let positions = lasts.map(|n| Position::after(query.listing(), &world::registration(n)));
         [None].into_iter().chain(positions.map(Some)).collect()
     }
 }

@@ -157,6 +157,23 @@ export function judgeCommand(each, { status, said, error }) {
   return complaints.length === 0 ? [] : [...complaints, said];
 }
 
+/** Judges an operator, who has said himself what was wrong; on the wire everything says what it is, and whole. */
+export function judgeOperator(each, { state, error, exchanges }) {
+  const complaints = [];
+  const must = (holds, text) => holds || complaints.push(text);
+  if (!state?.done) return [`${error?.name}: ${error?.message}; ${told(exchanges.slice(-1))}`];
+  must(exchanges.length > 0, 'nothing was asked');
+  for (const { tls, headers, status, body } of exchanges) {
+    must(tls === each.tls, `connected with ${tls}`);
+    must(!headers['transfer-encoding'], 'an answer is chunked');
+    must(/^[0-9a-f-]{36}$/.test(headers['x-ms-request-id']), `request id ${headers['x-ms-request-id']}`);
+    must(status === 204 ? body === '' : headers['content-type'] === 'application/json; charset=utf-8', 'content type');
+    must(/^[\x20-\x7e]*$/.test(body), `an answer is not ASCII: ${body}`);
+    if (status >= 400) must(headers['x-ms-error-code'] === String(JSON.parse(body).errorCode), `error code of ${body}`);
+  }
+  return complaints;
+}
+
 /** Judges a device that must be refused; `model` is how the first one was refused, if one was. */
 export function judgeRefused(each, outcome, model) {
   if (protocol(each) === 'amqp') return judgeRefusedByAmqp(each, outcome, model);

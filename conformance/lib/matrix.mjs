@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import * as amqp from './amqp.mjs';
 import { COMMANDS, HABITS, UNKNOWN_OPERATION } from './mosquitto.mjs';
-import { AGAIN } from './tpm.mjs';
+import { AGAIN, KEYS, assignedBy } from './tpm.mjs';
 
 /** How the server answers a registration it can finish at once. */
 export const MODES = {
@@ -35,6 +35,12 @@ export const CLIENTS = {
     refusal: 'UnauthorizedError',
     environment: trusting,
     exchanges: { 'one-exchange': 1, polling: 2 },
+  },
+  'azure-iot-node-service': {
+    title: 'Azure Node.js service SDK',
+    version: version('azure-iot-provisioning-service'),
+    program: 'azure-node-service.cjs',
+    environment: trusting,
   },
   'azure-iot-node-mqtt': {
     title: 'Azure Node.js device SDK',
@@ -88,6 +94,12 @@ export const CLIENTS = {
     program: 'identity-service.cjs',
     refusal: 'UnauthorizedError',
     exchanges: { 'one-exchange': 2, polling: 2 },
+  },
+  'tpm-device': {
+    title: 'example `tpm_device`, on tpm2-tss',
+    version: '',
+    program: 'tpm-device.cjs',
+    exchanges: { 'one-exchange': 1, polling: 2 },
   },
   // What the operating system has: the version is no part of the table.
   mosquitto: {
@@ -146,6 +158,19 @@ const REFUSED = {
   'key-for-tpm': { title: 'symmetric key, device enrolled with a TPM', proof: 'key' },
 };
 
+/** What operators do, each with every operation of the SDK that belongs to it. */
+const ERRANDS = {
+  'individual-keys': 'individual enrollments by symmetric keys',
+  'individual-certificates': 'individual enrollments by certificates',
+  'individual-tpm': 'individual enrollments by TPM',
+  'group-keys': 'groups by symmetric keys',
+  'group-certificates': 'groups by certificates, given and named',
+  bulk: 'bulk operations',
+  queries: 'lists, page by page',
+  registrations: 'registrations of devices that the SDK registers',
+  refusals: 'wrong keys, rights that do not suffice, wrong requests',
+};
+
 /** What speaks for a TPM over each transport that has a way to. */
 const WITH_TPM = { https: 'azure-iot-node', amqp: 'azure-iot-node-amqp', 'amqp-ws': 'azure-iot-node-amqp' };
 const WITHOUT_TPM = Object.keys(CREDENTIALS).filter((credential) => credential !== 'tpm');
@@ -197,6 +222,12 @@ export function cases() {
       ...TPM_REFUSED.map((refusal) => refused(client, refusal, mode, transport)),
     ]),
     ...accepted('identity-service', ['tpm'], Object.keys(PAYLOADS), mode),
+    ...Object.keys(WITH_TPM).flatMap((transport) =>
+      Object.entries(KEYS).flatMap(([name, keys]) =>
+        accepted('tpm-device', ['tpm'], ['no-payload'], mode, undefined, transport, `${transport}-${name}`, keys).map(saying),
+      ),
+    ),
+    ...Object.keys(ERRANDS).map((errand) => operated('azure-iot-node-service', errand, mode)),
     { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
   ]);
 }
@@ -210,6 +241,8 @@ const RECORDED = [
   'x509-individual/payload/one-exchange',
   'x509-group/no-payload/polling',
   'symmetric-group/payload/polling',
+  'amqp/tpm/payload/one-exchange',
+  'amqp-ws/tpm/no-payload/polling',
   'refused/wrong-key/one-exchange',
   'refused/unknown-x509/one-exchange',
   'x509-individual/external/one-exchange',
@@ -259,6 +292,26 @@ function accepted(client, credentials, payloads, mode, tls = 'TLSv1.3', transpor
       };
     }),
   );
+}
+
+/** The same device, judged by what it says. */
+function saying(each) {
+  const says = assignedBy(each.registrationId, each.expected);
+  return { ...each, kind: 'command', expected: { ...each.expected, says, status: 0, result: 'assigned' } };
+}
+
+/** An errand of an operator: there is no device in it, or one that belongs to it. */
+function operated(client, errand, mode) {
+  return {
+    name: `${client}/https/${errand}/${mode}`,
+    kind: 'operator',
+    client,
+    transport: 'https',
+    mode,
+    tls: 'TLSv1.3',
+    errand,
+    row: { credential: ERRANDS[errand], payload: '' },
+  };
 }
 
 function refused(client, refusal, mode, transport = 'https') {

@@ -60,7 +60,8 @@ function whyNot(port) {
 
 function moved(way) {
   const [command, ...rest] = way;
-  const node = ['env', `${INSIDE}=${way.join(' ')}`, `DPS_SERVE=${process.env.DPS_SERVE ?? ''}`, process.execPath];
+  const kept = ['DPS_SERVE', 'DPS_TPM_DEVICE'].map((name) => `${name}=${process.env[name] ?? ''}`);
+  const node = ['env', `${INSIDE}=${way.join(' ')}`, ...kept, process.execPath];
   const child = spawn(command, [...rest, 'perl', '-e', LOOPBACK_UP, ...node, ...process.argv.slice(1)], {
     stdio: 'inherit',
   });

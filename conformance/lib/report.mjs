@@ -16,6 +16,7 @@ export function rows(results) {
       disabled: 'disabled',
       told: String(each.expected?.status),
       command: each.expected?.result,
+      operator: 'done',
       stop: 'exit 0',
     }[each.kind];
     const result = { passed: wanted, failed: 'FAILED', off: 'switched off' }[verdict];

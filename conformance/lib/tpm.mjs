@@ -1,15 +1,44 @@
 // TPMs for devices. TSS.JS, which the SDK for Node.js uses, speaks TCP as Microsoft's simulator does (TSS.MSR,
 // `TSS.JS/src/TpmDevice.ts`; ms-tpm-20-ref, `TPMCmd/Simulator/src/TcpServer.c`): commands in frames on one port, power
 // on the next. swtpm takes commands without frames. What stands between the two is here, one for each TPM, so that any
-// number of devices have one each.
+// number of devices have one each. tpm2-tss takes them for the same simulator.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { promisify } from 'node:util';
 
 /** What a device with a TPM does otherwise than usual. Each time it has to be given another key for its hub. */
 export const AGAIN = { title: 'registers again', times: 2, substatus: 'reprovisionedToInitialAssignment' };
+
+/** The kinds of keys that the example `tpm_device` uses: those that the SDK made, or its own, which no SDK knows. */
+export const KEYS = {
+  rsa: { title: 'keys on RSA', options: [] },
+  ecc: { title: 'keys on P-256', options: ['--ecc'] },
+};
+
+/** What the example `tpm_device` must say, in this order, to be assigned as expected. */
+export function assignedBy(registrationId, { hubs, deviceId, challenges, exchanges }) {
+  return [
+    `Registers as ${registrationId}`,
+    // It counts the challenge over AMQP, too.
+    `  ${exchanges - challenges + 1} exchanges`,
+    `  assigned to ${hubs[0]}, as ${deviceId}`,
+    `signs with it:\n  SharedAccessSignature sr=${hubs[0]}%2Fdevices%2F${deviceId}&`,
+  ];
+}
+
+/** Has the example `tpm_device` make the keys of a TPM, and returns the endorsement key. */
+export async function keyBy(program, place, { options }) {
+  const { stdout } = await promisify(execFile)(program, ['--tcti', tcti(place), ...options]);
+  return stdout.match(/endorsement key.*\n +(\S+)/)[1];
+}
+
+/** How tpm2-tss names a TPM that speaks as Microsoft's simulator does. */
+export function tcti({ host, port }) {
+  return `mssim:host=${host},port=${port}`;
+}
 
 const ADDRESS = '127.0.0.1';
 const MOST_PAIRS_OF_PORTS = 100;

@@ -8,18 +8,21 @@ import { withTpm } from '../devices/tpm.cjs';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
 import { ADDRESS, AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
 import { Pki } from './pki.mjs';
-import { Tpm } from './tpm.mjs';
+import { Tpm, keyBy } from './tpm.mjs';
 
 export const HOST = 'localhost';
 const ID_SCOPE = '0ne00000001';
 const UNKNOWN_SCOPE = '0neFFFFFFFF';
 const ROOT_NAME = 'factory-root';
+/** A root that no group is attested by until an operator makes one. */
+const SPARE_NAME = 'spare-root';
 
 /** Made once for a run: authorities, keys, and a device for each case. */
 export class World {
-  /** Makes everything that `cases` need below `directory`. */
-  static async create(directory, cases) {
+  /** Makes everything that `cases` need below `directory`; `tpmDevice` is the example of this name. */
+  static async create(directory, cases, tpmDevice) {
     const world = new World();
+    world.tpmDevice = tpmDevice;
     await world.#create(directory, cases);
     return world;
   }
@@ -34,26 +37,50 @@ export class World {
       names: `DNS:${HOST},IP:${ADDRESS}`,
     });
     this.root = await pki.issue(ROOT_NAME, 'authority');
+    this.spare = await pki.issue(SPARE_NAME, 'authority');
     this.named = await pki.issue('line-1-ca', 'authority', { issuer: this.root });
     this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
     this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
+    this.policies = { owner: newKey(), reader: newKey() };
     this.enrollments = { symmetric: [], x509: [], tpm: [] };
     this.tpms = [];
     this.devices = new Map();
     const made = new Map();
     for (const each of cases.filter(({ kind }) => kind !== 'stop')) {
       // The modes are runs of two servers: a device of one name is the same device in both.
-      const identity = each.registrationId ?? each.refusal;
+      const identity = each.registrationId ?? each.refusal ?? each.errand;
       if (!made.has(identity)) made.set(identity, await this.#device(pki, each));
       this.devices.set(each.name, { host: HOST, idScope: ID_SCOPE, payload: each.payload, ...made.get(identity) });
     }
   }
 
   #device(pki, each) {
+    if (each.errand) return this.#errand(pki, each.errand);
     return each.refusal ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
   }
 
-  async #accepted(pki, { credential, registrationId, expected }) {
+  /** What an operator has at hand. */
+  async #errand(pki, errand) {
+    const { policies } = this;
+    const order = { errand, policies };
+    switch (errand) {
+      case 'individual-certificates': {
+        const both = [await pki.issue('errand-certificates', 'device'), await pki.issue('errand-certificates', 'device')];
+        return { ...order, certificates: both.map(({ cert }) => cert) };
+      }
+      case 'individual-tpm': {
+        const { tpm } = await this.#withTpm('errand-tpm');
+        const endorsementKey = await withTpm(tpm, 'errand-tpm', async (opened) => (await opened.keys()).endorsementKey);
+        return { ...order, endorsementKey };
+      }
+      case 'group-certificates':
+        return { ...order, authority: (await pki.issue('errand-ca', 'authority', { issuer: this.root })).cert };
+      default:
+        return order;
+    }
+  }
+
+  async #accepted(pki, { credential, registrationId, expected, habit }) {
     const [hub] = expected.hubs;
     const { deviceId } = expected;
     switch (credential) {
@@ -68,7 +95,7 @@ export class World {
       case 'symmetric-group':
         return { registrationId, key: derived(this.groupKeys.primaryKey, registrationId) };
       case 'tpm':
-        return this.#enrollTpm(registrationId, deviceId, hub);
+        return this.#enrollTpm(registrationId, deviceId, hub, { keys: habit });
       default:
         throw new Error(`no device can be made for ${credential}`);
     }
@@ -97,7 +124,7 @@ export class World {
       case 'unknown-tpm':
         return this.#withTpm(registrationId);
       case 'disabled-tpm':
-        return this.#enrollTpm(registrationId, registrationId, hub, { provisioningStatus: 'disabled' });
+        return this.#enrollTpm(registrationId, registrationId, hub, { otherwise: { provisioningStatus: 'disabled' } });
       case 'tpm-for-key':
         this.#enrollSymmetric(registrationId, registrationId, hub);
         return this.#withTpm(registrationId);
@@ -124,10 +151,12 @@ export class World {
     return device;
   }
 
-  async #enrollTpm(registrationId, deviceId, hub, otherwise) {
+  async #enrollTpm(registrationId, deviceId, hub, { keys, otherwise } = {}) {
     const device = await this.#withTpm(registrationId);
     // As its owner reads it from the device.
-    const { endorsementKey } = await withTpm(device.tpm, registrationId, ({ keys }) => keys());
+    const endorsementKey = keys?.options?.length
+      ? await keyBy(this.tpmDevice, device.tpm, keys)
+      : await withTpm(device.tpm, registrationId, async (opened) => (await opened.keys()).endorsementKey);
     const attestation = { type: 'tpm', tpm: { endorsementKey } };
     this.enrollments.tpm.push({ registrationId, deviceId, attestation, ...echoing([hub]), ...otherwise });
     return device;
@@ -169,12 +198,13 @@ export class World {
     await write('server.pem', this.server.cert);
     await write('server.key', this.server.key);
     await write('root.pem', this.root.cert);
+    await write('spare.pem', this.spare.cert);
     await write('x509.json', JSON.stringify(this.enrollments.x509, null, 2));
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
     await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
     const path = join(this.directory, `${mode}.toml`);
-    await writeFile(path, configuration(MODES[mode].graceMs, address));
+    await writeFile(path, configuration(MODES[mode].graceMs, address, this.policies));
     return path;
   }
 }
@@ -186,7 +216,7 @@ const COMMON = {
   initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
 };
 
-function configuration(graceMs, address) {
+function configuration(graceMs, address, policies) {
   const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
   const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
   return `certificate = "server.pem"
@@ -199,7 +229,7 @@ amqps = "${address}:${AMQP_PORT}"
 
 [[instance]]
 id_scope = "${ID_SCOPE}"
-service_host = "conformance.dps.local"
+service_host = "${HOST}"
 allocation_policy = "hashed"
 enrollments = ["x509.json", "symmetric.json", "tpm.json"]
 enrollment_groups = ["groups.json"]
@@ -207,6 +237,20 @@ ${hubs.join('')}
 [[instance.certificate]]
 name = "${ROOT_NAME}"
 file = "root.pem"
+
+[[instance.certificate]]
+name = "${SPARE_NAME}"
+file = "spare.pem"
+
+[[instance.policy]]
+name = "owner"
+rights = "EnrollmentWrite, ServiceConfig"
+primary_key = "${policies.owner}"
+
+[[instance.policy]]
+name = "reader"
+rights = "EnrollmentRead"
+primary_key = "${policies.reader}"
 `;
 }
 

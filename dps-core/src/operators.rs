@@ -8,6 +8,8 @@ use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::crypto::Crypto;
 use crate::error::{Reason, ServiceError};
+use crate::event::{Event, Recent};
+use crate::id::{IdScope, RegistrationId};
 use crate::record::{decode_instance, instance_key};
 use crate::store::StoreError;
 use crate::tenant::{TenantName, TenantResolver};
@@ -41,6 +43,7 @@ pub struct Operators {
     tenants: Arc<dyn TenantResolver>,
     clock: Arc<dyn Clock>,
     crypto: Option<Crypto>,
+    events: Option<Recent>,
 }
 
 impl Operators {
@@ -51,6 +54,7 @@ impl Operators {
             tenants,
             clock: Arc::new(SystemClock),
             crypto: Crypto::built_in(),
+            events: None,
         }
     }
 
@@ -58,6 +62,14 @@ impl Operators {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Tells what `events` has of a device beside its registration. Default: nothing; then nobody can say why
+    /// a caller was refused that has not proven itself.
+    #[must_use]
+    pub fn with_events(mut self, events: Recent) -> Self {
+        self.events = Some(events);
         self
     }
 
@@ -72,6 +84,13 @@ impl Operators {
     #[must_use]
     pub const fn crypto(&self) -> Option<Crypto> {
         self.crypto
+    }
+
+    /// What has happened lately to a device of this node's tenant, oldest first.
+    #[must_use]
+    pub fn events(&self, scope: &IdScope, registration: &RegistrationId) -> Vec<Event> {
+        let events = self.events.as_ref();
+        events.map_or_else(Vec::new, |events| events.of(scope, registration))
     }
 
     /// What time it is, for what operators write.

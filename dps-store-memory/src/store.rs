@@ -115,8 +115,8 @@ impl Store for MemoryStore {
                 more: false,
             });
         };
-        // Ids are spread evenly over the slots: twice an even share is rarely asked for again.
-        let share = limit.div_ceil(LOCKS) * 2 + 8;
+        // Ids are spread evenly over the slots: a few more than an even share are rarely asked for again.
+        let share = limit.div_ceil(LOCKS) + 4;
         let mut runs: Vec<Run<'_>> = tenant.slots.iter().map(Run::new).collect();
         let mut heads = BinaryHeap::with_capacity(LOCKS);
         for (at, run) in runs.iter_mut().enumerate() {
@@ -127,7 +127,7 @@ impl Store for MemoryStore {
             && let Some(Reverse((_, at))) = heads.pop()
         {
             let run = &mut runs[at];
-            records.extend(run.ahead.pop_front());
+            records.extend(run.take(scan.table));
             heads.extend(run.head(scan, share).map(|id| Reverse((id, at))));
         }
         Ok(Page {
@@ -182,7 +182,7 @@ impl Slot {
 /// What a scan has taken from one slot and not yet used.
 struct Run<'a> {
     slot: &'a RwLock<Slot>,
-    ahead: VecDeque<(Arc<str>, Versioned)>,
+    ahead: VecDeque<Arc<str>>,
     last: Option<Arc<str>>,
     more: bool,
 }
@@ -207,9 +207,17 @@ impl<'a> Run<'a> {
                 let after = after.map(|id| &**id);
                 records.page(&scan.prefix, after, share, &mut self.ahead)
             });
-            self.last = self.ahead.back().map(|(id, _)| Arc::clone(id));
+            self.last = self.ahead.back().map(Arc::clone);
         }
-        self.ahead.front().map(|(id, _)| Arc::clone(id))
+        self.ahead.front().map(Arc::clone)
+    }
+
+    /// The record of the head; `None` if it has gone meanwhile. Only what is asked for is looked up: of
+    /// many records each is somewhere else in memory.
+    fn take(&mut self, table: Table) -> Option<(Arc<str>, Versioned)> {
+        let id = self.ahead.pop_front()?;
+        let found = self.slot.read().get(table, &id)?.clone();
+        Some((id, found))
     }
 }
 

@@ -20,9 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// CMD_GET_CAPABILITY of swtpm's control channel: `swtpm/tpm_ioctl.h`.
 const ARE_YOU_THERE: [u8; 4] = [0, 0, 0, 1];
 
+/// Runs a command with standard streams alone. The TPM software stack opens a connection for each command, and
+/// lets child processes inherit it: a simulator that starts while another is at work in this process would keep
+/// that one's connection open, and it would wait for its end for ever.
+const WITH_NOTHING_INHERITED: &str = r#"
+    for fd in /dev/fd/*; do
+        fd=${fd##*/}
+        if ((fd > 2)); then exec {fd}>&-; fi
+    done
+    exec "$@""#;
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A running simulator, with nothing in it at first. Dropping it ends it and removes what it has kept.
+/// A running simulator, with nothing in it at first. Dropping it ends it and removes what it has kept; a program
+/// that is killed leaves both behind.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddrV4,
@@ -35,9 +46,13 @@ impl Simulator {
     /// Starts `swtpm`, and waits until it answers: some milliseconds.
     ///
     /// # Errors
-    /// `swtpm` is not on the path ([`io::ErrorKind::NotFound`]), or does not start; what it said is in the
-    /// error.
+    /// `swtpm` or bash is not on the path ([`io::ErrorKind::NotFound`]), or the simulator does not start; what it
+    /// said is in the error.
     pub fn start() -> io::Result<Self> {
+        if !Self::is_installed() {
+            let text = "swtpm is not on the path: install it (Debian: swtpm)";
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
         let directory = Directory::new()?;
         let mut attempt = 0;
         loop {
@@ -93,7 +108,8 @@ impl Running {
         let ip = own_address();
         let port = control.local_addr()?.port();
         let commands = SocketAddrV4::new(ip, port - 1);
-        let mut child = Command::new("swtpm")
+        let mut child = Command::new("bash")
+            .args(["-c", WITH_NOTHING_INHERITED, "swtpm", "swtpm"])
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .arg("--tpmstate")
             .arg(format!("dir={}", directory.display()))

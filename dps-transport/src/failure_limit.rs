@@ -1,10 +1,8 @@
 //! A limit of failed attempts by address, before credentials are looked at or the store is asked.
 
 use std::fmt;
-use std::hash::RandomState;
-use std::net::IpAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,13 +10,9 @@ use dps_core::api::{Authentication, DeviceApi, DeviceHello, DeviceRequest, Reply
 use dps_core::crypto::SecureRandom;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::{ApiVersion, TrackingId};
-use dps_core::time::{Clock, Timestamp};
-use lru::LruCache;
+use dps_core::time::Clock;
 
-use crate::prefix::Prefix;
-
-/// How many addresses are remembered; the one not seen for longest is forgotten first.
-const ADDRESSES: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+use crate::failures::Failures;
 
 /// How many challenges weigh as much as one failed attempt.
 const CHALLENGES: u32 = 10;
@@ -40,10 +34,7 @@ pub struct FailureLimit {
     inner: Arc<dyn DeviceApi>,
     clock: Arc<dyn Clock>,
     random: &'static dyn SecureRandom,
-    interval: Duration,
-    burst: u32,
-    /// For each address the moment at which all of its failures are forgiven.
-    forgiven: Mutex<LruCache<Prefix, Timestamp, RandomState>>,
+    failures: Failures,
 }
 
 impl FailureLimit {
@@ -61,9 +52,7 @@ impl FailureLimit {
             inner,
             clock,
             random,
-            interval: Duration::from_secs(1),
-            burst: 60,
-            forgiven: Mutex::new(LruCache::with_hasher(ADDRESSES, RandomState::new())),
+            failures: Failures::default(),
         }
     }
 
@@ -75,28 +64,8 @@ impl FailureLimit {
     /// Challenges have ten times as much room, or 60,000 a minute if that is less.
     #[must_use]
     pub fn with_limit(mut self, per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
-        // Time is counted in whole milliseconds.
-        let minute = Duration::from_secs(60);
-        self.interval = (minute / per_minute.get()).max(Duration::from_millis(1));
-        self.burst = burst.get();
+        self.failures = Failures::new(per_minute, burst);
         self
-    }
-
-    /// Whether an attempt from `address` is worth looking at.
-    fn is_open(&self, address: IpAddr, now: Timestamp) -> bool {
-        let all_but_one = self.interval.saturating_mul(self.burst - 1);
-        let forgiven = self.forgiven().get(&Prefix::from(address)).copied();
-        forgiven.is_none_or(|moment| moment <= now.plus(all_but_one))
-    }
-
-    /// Counts what takes `weight` to be forgiven.
-    fn count(&self, address: IpAddr, weight: Duration, now: Timestamp) {
-        let mut forgiven = self.forgiven();
-        let moment = forgiven.get_or_insert_mut(Prefix::from(address), || now);
-        // Many attempts that began together may fail together: what they add beyond the burst is
-        // not held against later ones.
-        let latest = now.plus(self.interval.saturating_mul(self.burst));
-        *moment = (*moment).max(now).plus(weight).min(latest);
     }
 
     fn refusal(&self) -> ServiceError {
@@ -107,31 +76,27 @@ impl FailureLimit {
             Err(_) => ServiceError::new(Reason::Internal),
         }
     }
-
-    fn forgiven(&self) -> MutexGuard<'_, LruCache<Prefix, Timestamp, RandomState>> {
-        self.forgiven.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
 impl DeviceApi for FailureLimit {
     async fn authenticate(&self, hello: DeviceHello) -> Authentication {
         let address = hello.origin.address;
-        if !self.is_open(address, self.clock.now()) {
+        if !self.failures.is_open(address, self.clock.now()) {
             tracing::debug!(%address, "too many failed attempts");
             return Authentication::Denied(self.refusal());
         }
         let verdict = self.inner.authenticate(hello).await;
         let weight = match &verdict {
             Authentication::Denied(error) if error.reason() == Reason::Unauthorized => {
-                self.interval
+                self.failures.interval()
             }
             Authentication::Challenge { .. } => {
-                (self.interval / CHALLENGES).max(Duration::from_millis(1))
+                (self.failures.interval() / CHALLENGES).max(Duration::from_millis(1))
             }
             _ => return verdict,
         };
-        self.count(address, weight, self.clock.now());
+        self.failures.count(address, weight, self.clock.now());
         verdict
     }
 
@@ -149,8 +114,7 @@ impl fmt::Debug for FailureLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FailureLimit")
             .field("inner", &self.inner)
-            .field("interval", &self.interval)
-            .field("burst", &self.burst)
+            .field("failures", &self.failures)
             .finish_non_exhaustive()
     }
 }

@@ -48,6 +48,7 @@
 mod conversation;
 pub mod device_json;
 mod failure_limit;
+mod failures;
 mod limits;
 mod listener;
 mod logging;
@@ -61,6 +62,7 @@ mod tls;
 
 pub use self::conversation::{ClockStamps, Conversation, Question, Stamp, Stamps, Terms, Verdict};
 pub use self::failure_limit::FailureLimit;
+pub use self::failures::Failures;
 pub use self::limits::Limits;
 pub use self::listener::{Listener, bind, bind_shared};
 pub use self::logging::Logging;

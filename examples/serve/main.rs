@@ -28,6 +28,7 @@ use dps_core::admin::Admin;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::id::IdScope;
+use dps_core::operators::Operators;
 use dps_core::store::{BoxError, Store};
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
@@ -38,6 +39,7 @@ use dps_testkit::hubs::FakeHubs;
 use dps_transport::{FailureLimit, Logging, Protocol, Tasks};
 use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
+use dps_transport_http::service::ServiceApi;
 use dps_transport_mqtt::Mqtt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -59,7 +61,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often places that devices have left are looked after.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Serves the device provisioning API to any device, from a configuration file.
+/// Serves the device provisioning API to any device and the service API to operators, from a configuration
+/// file.
 ///
 /// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
 /// for every decision). SIGTERM and SIGINT let requests in flight end. Records live in memory and hubs
@@ -82,7 +85,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
   https = "127.0.0.1:443"           also MQTT and AMQP over WebSockets; port 0 takes a free one
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
-  service_host = "one.example.net"
+  service_host = "one.example.net"  what operators name it by, on the port of HTTPS
   [[instance.hub]]                  one or more for each instance
   name = "west.example.net"
 
@@ -100,7 +103,13 @@ What may be left out, with its default; the first at the top, the others where t
   in_policy = true                  [[instance.hub]]: false takes it out of allocation
   [[instance.certificate]]          CA certificates: where chains of groups end
   name = "root"                     what caReferences name
-  file = "root.pem""#;
+  file = "root.pem"
+  [[instance.policy]]               shared access policies; without any, no operator is let in
+  name = "owner"                    what tokens say as skn
+  rights = "EnrollmentWrite"        one or more of ServiceConfig, EnrollmentRead, EnrollmentWrite,
+                                    RegistrationStatusRead, RegistrationStatusWrite, DeviceConnect
+  primary_key = "<base64>"          16 to 64 bytes; tokens are signed with it
+  secondary_key = "<base64>"        the same; made and known to nobody unless said"#;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -140,7 +149,13 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     let hubs = FakeHubs::new().without_record();
     eprintln!("serve: hubs are in-memory fakes, and records are gone when this process ends");
-    let service = Provisioner::builder(Arc::new(OneStore::new(store)), Arc::new(hubs))
+    let mut tenants = OneStore::new(store);
+    for one in &config.instances {
+        tenants = tenants.with_host(&one.instance.service_host, one.scope.clone());
+    }
+    let tenants = Arc::new(tenants);
+    let operators = Operators::new(tenants.clone());
+    let service = Provisioner::builder(tenants, Arc::new(hubs))
         .hook(Arc::new(SpreadAndEcho))
         .events(Arc::new(Logging))
         .build()?;
@@ -150,6 +165,7 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let amqp = Amqp::new(Arc::clone(&api)).with_grace(config.grace);
     let http = Http::new(api)
         .with_grace(config.grace)
+        .with_service(ServiceApi::new(operators))
         .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))
         .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
 

@@ -203,6 +203,105 @@ fn each_complaint_names_the_key() {
     }
 }
 
+/// The sound configuration with policies.
+fn with_policies(policies: &[&str]) -> String {
+    let mut text = SOUND.to_owned();
+    for policy in policies {
+        text.push_str(&format!("\n[[instance.policy]]\n{policy}\n"));
+    }
+    text
+}
+
+const OWNER: &str = "name = \"owner\"\nrights = \"enrollmentwrite, ServiceConfig\"\n\
+                     primary_key = \"AAECAwQFBgcICQoLDA0ODw==\"";
+
+#[test]
+fn operators_are_let_in_by_policies_whose_second_key_may_be_left_out() {
+    let folder = Folder::new();
+    assert!(
+        folder.load().unwrap().instances[0]
+            .instance
+            .access
+            .policies
+            .is_empty()
+    );
+    let second = format!("{OWNER}\nsecondary_key = \"{}\"", "A".repeat(64)).replace("owner", "b");
+    folder.write("serve.toml", &with_policies(&[OWNER, &second]));
+    let config = folder.load().unwrap();
+    let [owner, b] = config.instances[0].instance.access.policies.as_slice() else {
+        panic!("two policies")
+    };
+    assert_eq!(&*owner.name, "owner");
+    assert_eq!(owner.rights.to_string(), "ServiceConfig, EnrollmentWrite");
+    assert_eq!(owner.primary.expose(), (0..16).collect::<Vec<u8>>());
+    assert_eq!(owner.secondary.expose().len(), 64);
+    assert_eq!(b.secondary.expose(), [0; 48]);
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("AAEC") && !shown.contains("0, 1, 2, 3"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_complaint_about_a_policy_shows_no_key() {
+    let folder = Folder::new();
+    let key = "AAECAwQFBgcICQoLDA0ODw==";
+    for (from, to, expected) in [
+        (
+            "\"owner\"",
+            "\"\"",
+            "instance[0].policy[0].name: a name has letters, digits and - _ @ . only",
+        ),
+        (
+            "owner",
+            "own er",
+            "instance[0].policy[0].name: a name has letters, digits and - _ @ . only",
+        ),
+        (
+            "ServiceConfig",
+            "all",
+            "instance[0].policy[0].rights: rights are a list of ServiceConfig, EnrollmentRead, \
+             EnrollmentWrite, DeviceConnect, RegistrationStatusRead and RegistrationStatusWrite, with \
+             commas between them",
+        ),
+        (
+            key,
+            "c2hvcnQ=",
+            "instance[0].policy[0].primary_key: 5 bytes, must have 16 to 64",
+        ),
+        (
+            key,
+            "#hunter2#",
+            "instance[0].policy[0].primary_key: is not base64",
+        ),
+    ] {
+        folder.write("serve.toml", &with_policies(&[&OWNER.replace(from, to)]));
+        assert_eq!(folder.complaint(), format!("serve.toml: {expected}"));
+    }
+    folder.write(
+        "serve.toml",
+        &with_policies(&[OWNER, &OWNER.replace("owner", "OWNER")]),
+    );
+    let twice = "serve.toml: instance[0].policy[1].name: OWNER is the name of another policy";
+    assert_eq!(folder.complaint(), twice);
+    // Not even what cannot be read is shown, because it may be most of a key.
+    for broken in [
+        "primary_key = hunter2",
+        "primary_key = \"hunter2",
+        "key = \"hunter2\"",
+    ] {
+        let (names, _) = OWNER.rsplit_once('\n').unwrap();
+        let text = with_policies(&[&format!("{names}\n{broken}")]);
+        let line = text.lines().position(|line| line == broken).unwrap() + 1;
+        folder.write("serve.toml", &text);
+        let complaint = folder.complaint();
+        let expected = format!("serve.toml: line {line}: has a key that is not as it has to be");
+        assert!(complaint.starts_with(&expected), "{complaint}");
+        assert!(!complaint.contains("hunter2"));
+    }
+}
+
 #[test]
 fn an_instance_needs_a_scope_a_host_and_a_hub_of_its_own() {
     let folder = Folder::new();

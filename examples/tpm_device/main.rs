@@ -152,13 +152,15 @@ async fn register(
     tpm: &mut Tpm,
     id: &str,
 ) -> Result<(), BoxError> {
-    println!("Registers as {id} over {transport:?}");
+    let name = match transport {
+        Transport::AmqpOverWebSockets => "AMQP in WebSockets",
+        Transport::Amqp => "AMQP",
+        _ => "HTTPS",
+    };
+    println!("Registers as {id} over {name}");
     let work = endpoint.register(transport, tpm, id, None);
     let found = tokio::time::timeout(PATIENCE, work).await??;
-    println!(
-        "  {} exchanges: the challenge, and the register",
-        found.exchanges
-    );
+    println!("  {} exchanges, the challenge among them", found.exchanges);
     println!("  assigned to {}, as {}", found.hub, found.device_id);
     let expires = SystemTime::now() + token::LIFETIME;
     let token = token::sign_for_hub(tpm, &found.hub, &found.device_id, expires)?;

@@ -146,6 +146,12 @@ impl Admin {
         }
     }
 
+    /// Whose records they are.
+    #[must_use]
+    pub const fn scope(&self) -> &IdScope {
+        &self.scope
+    }
+
     /// Uses these primitives. Default: [`Crypto::built_in`]; with none, no device can be attested by its
     /// TPM.
     #[must_use]

@@ -55,41 +55,23 @@ impl Parts {
         let tracking = TrackingId::from_random(std::array::from_fn(|n| random[n]));
         let fresh = std::array::from_fn(|n| random[16 + n]);
         let mut trace = Trace::default();
-        match self.identify(hello, now, tracking, fresh, &mut trace).await {
-            Ok(Some(authentication)) => {
-                if let Authentication::Challenge { .. } = authentication {
-                    let kind = EventKind::Challenged {
-                        origin: hello.origin,
-                    };
-                    let trace = Arc::new(trace);
-                    self.emit(
-                        now,
-                        &hello.scope,
-                        &hello.registration,
-                        tracking,
-                        kind,
-                        trace,
-                    );
-                }
-                authentication
-            }
-            Ok(None) => {
-                // One answer for every cause: nobody learns what is enrolled.
-                let kind = EventKind::Refused {
-                    origin: hello.origin,
-                };
-                let trace = Arc::new(trace);
-                self.emit(
-                    now,
-                    &hello.scope,
-                    &hello.registration,
-                    tracking,
-                    kind,
-                    trace,
-                );
-                let error = ServiceError::new(Reason::Unauthorized).with_tracking(tracking);
-                Authentication::Denied(error)
-            }
+        let identified = self.identify(hello, now, tracking, fresh, &mut trace).await;
+        let origin = hello.origin;
+        let kind = match &identified {
+            Ok(None) => Some(EventKind::Refused { origin }),
+            Ok(Some(Authentication::Challenge { .. })) => Some(EventKind::Challenged { origin }),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let (scope, registration) = (&hello.scope, &hello.registration);
+            self.emit(now, scope, registration, tracking, kind, Arc::new(trace));
+        }
+        match identified {
+            Ok(Some(authentication)) => authentication,
+            // One answer for every cause: nobody learns what is enrolled.
+            Ok(None) => Authentication::Denied(
+                ServiceError::new(Reason::Unauthorized).with_tracking(tracking),
+            ),
             Err(error) => Authentication::Denied(error),
         }
     }
@@ -173,8 +155,9 @@ impl Parts {
         let asks_tpm = candidates
             .iter()
             .any(|one| matches!(one.enrollment.attestation, Attestation::Tpm { .. }));
+        let shown_before = asks_tpm && hello.origin.transport.proves_each_request();
         let remembered = match evidence {
-            Evidence::Sas { .. } if asks_tpm => self
+            Evidence::Sas { .. } if shown_before => self
                 .remembered(&tenant, &keys, record.as_ref())
                 .await
                 .map_err(broken)?,

@@ -5,7 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER};
@@ -17,6 +17,10 @@ use std::time::Duration;
 use super::error::Error;
 use super::stream::Stream;
 use super::{API_VERSION, Answer, Question, text};
+
+/// The longest answer that is read. Our choice: the service's limit of a message is 96 KB ("Service limits" in its
+/// documentation).
+const MOST_BYTES: usize = 256 * 1024;
 
 /// A connection of a device that has a token.
 pub(super) struct Http {
@@ -88,7 +92,10 @@ impl Http {
             .get(RETRY_AFTER)
             .and_then(|delay| delay.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
-        let body = response.into_body().collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), MOST_BYTES)
+            .collect()
+            .await;
+        let body = body.map_err(|_| Error::Unreadable("body"))?.to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or_default();
         Ok(Answer {
             status,

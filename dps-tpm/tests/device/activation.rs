@@ -12,7 +12,7 @@ use dps_tpm::{BlobError, Error, Keys, Tpm, token};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::another_tpm::AnotherTpm;
+use crate::another_tpm::{AnotherTpm, sized};
 use crate::keys::{ALL, ECC};
 
 /// Somebody who wraps keys for devices.
@@ -216,6 +216,44 @@ fn what_is_cut_or_goes_on_is_no_key() {
         "{error:?}"
     );
     assert!(matches!(pair.tpm.sign(b"data"), Err(Error::NoKey)));
+}
+
+/// Nothing but an HMAC key for SHA-256 is imported, whatever the service wraps.
+#[test]
+fn another_kind_of_key_is_refused_before_the_tpm_is_asked() {
+    let mut pair = Pair::new(ECC);
+    let blob = pair.wrapped(&[1; 32]);
+    let mut rest = &blob[..];
+    let parts: Vec<&[u8]> = (0..6)
+        .map(|_| {
+            let size = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+            let (part, after) = rest.split_at(2 + size);
+            rest = after;
+            &part[2..]
+        })
+        .collect();
+    let public = parts[4];
+    let storage = pair.tpm.storage_root_key().unwrap();
+    // Type, name algorithm, attributes, and 32 bytes of a policy stand before the scheme.
+    let scheme = 2 + 2 + 4 + 2 + 32;
+    let mut without_scheme = public.to_vec();
+    without_scheme.splice(scheme..scheme + 4, [0, 0x10]);
+    let mut with_sha1 = public.to_vec();
+    with_sha1[scheme + 3] = 4;
+    for other in [
+        storage[2..].to_vec(),
+        without_scheme,
+        with_sha1,
+        [public, &[0]].concat(),
+        Vec::new(),
+    ] {
+        let mut parts = parts.clone();
+        parts[4] = &other;
+        let blob: Vec<u8> = parts.into_iter().flat_map(sized).collect();
+        let error = pair.tpm.activate(&blob).unwrap_err();
+        let is_noticed = matches!(error, Error::Blob(BlobError::Malformed("public area")));
+        assert!(is_noticed, "{error:?}");
+    }
 }
 
 #[test]

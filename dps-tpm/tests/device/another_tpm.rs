@@ -101,7 +101,7 @@ impl AnotherTpm {
 }
 
 /// A part of what is sent, with its length.
-fn sized(part: &[u8]) -> Vec<u8> {
+pub fn sized(part: &[u8]) -> Vec<u8> {
     let size = u16::try_from(part.len()).unwrap();
     [&size.to_be_bytes(), part].concat()
 }

@@ -1,11 +1,13 @@
 //! The service API as something to mount.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dps_core::access::Action;
 use dps_core::admin::Admin;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::operators::{OperatorHello, Operators};
-use dps_transport::{Peer, percent_decode};
+use dps_transport::{Failures, Peer, percent_decode};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts as Head;
 use http_body::Body;
@@ -25,16 +27,30 @@ use crate::transport::Answered;
 /// [`Http::operators`](crate::Http::operators). The host that a request names says which tenant is
 /// meant. What a stranger sends is not kept: a body is read into memory only once its sender has been let
 /// in.
+///
+/// An address with too many 401s behind it gets the same 401 at once, without a look at the store: 60 a
+/// minute unless set. A token whose rights do not suffice counts, too.
 #[derive(Clone, Debug)]
 pub struct ServiceApi {
     operators: Operators,
+    failures: Arc<Failures>,
 }
 
 impl ServiceApi {
     /// Serves whom `operators` lets in.
     #[must_use]
-    pub const fn new(operators: Operators) -> Self {
-        Self { operators }
+    pub fn new(operators: Operators) -> Self {
+        Self {
+            operators,
+            failures: Arc::default(),
+        }
+    }
+
+    /// Counts failed attempts in `failures`. Default: its own, with [`Failures::default`].
+    #[must_use]
+    pub fn with_failures(mut self, failures: Arc<Failures>) -> Self {
+        self.failures = failures;
+        self
     }
 
     /// Answers one request, whose path begins with a word that belongs to operators.
@@ -100,10 +116,18 @@ impl ServiceApi {
             authorization: authorization(head),
             address: peer.address,
         };
+        let (now, address) = (self.operators.now(), peer.address);
+        if !self.failures.is_open(address, now) {
+            tracing::debug!(%address, "too many failed attempts");
+            return Err(ServiceError::new(Reason::NotAllowed).into());
+        }
         let judged = timeout(limits.answer, self.judge(&hello, asked.route.needs)).await;
         let late = || Err(ServiceError::new(Reason::Unavailable));
-        let admin = judged.unwrap_or_else(|_| late())?;
-        Ok((asked, admin))
+        let judged = judged.unwrap_or_else(|_| late());
+        if matches!(&judged, Err(error) if error.reason() == Reason::NotAllowed) {
+            self.failures.add(address, now);
+        }
+        Ok((asked, judged?))
     }
 
     /// Lets in whoever may do all of `actions`, of which there is at least one.

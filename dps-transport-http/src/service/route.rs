@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 
 use dps_core::access::Action;
+use dps_core::admin::MAX_BULK_ITEMS;
 use dps_core::error::{Reason, ServiceError};
 use http::Method;
 
 use super::enrollment::MAX_ENROLLMENT_BYTES;
 use crate::address::{self, Refusal};
+
+/// The largest body of a bulk operation, in bytes: as large as all that may be in it.
+const MAX_BULK_BYTES: usize = MAX_BULK_ITEMS * MAX_ENROLLMENT_BYTES;
 
 /// The largest query, in bytes. Our choice.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
@@ -38,19 +42,32 @@ pub(super) enum Operation {
     Write(Kind),
     Remove(Kind),
     Attestation(Kind),
+    /// Several at once.
+    Change(Kind),
+    List(Kind),
+    ListRegistrations,
+    /// Registrations of one group.
+    ListMembers,
     ReadRegistration,
+    /// Why a device stands as it does.
+    Explain,
     RemoveRegistration,
 }
 
 /// Everything that operators can ask.
 ///
-/// A path with a fixed word goes before one with `{id}` in its place, if it has the method.
+/// A path with a fixed word goes before one with `{id}` in its place, if it has the method. An operation on
+/// several entries needs the right to remove them, too: what it does stands in its body.
 ///
 /// # Source
-/// The service API, version 2021-10-01 (`Azure/azure-rest-api-specs`, `deviceprovisioningservices`).
+/// The service API, version 2021-10-01 (`Azure/azure-rest-api-specs`, `deviceprovisioningservices`); a
+/// list of registrations over all groups, and `why`, are ours.
 pub static ROUTES: &[Route] = &{
     use Kind::{Group, Individual};
-    use Operation::{Attestation, Read, ReadRegistration, Remove, RemoveRegistration, Write};
+    use Operation::{
+        Attestation, Change, Explain, List, ListMembers, ListRegistrations, Read, ReadRegistration,
+        Remove, RemoveRegistration, Write,
+    };
     [
         row(
             Method::GET,
@@ -77,6 +94,18 @@ pub static ROUTES: &[Route] = &{
             Attestation(Individual),
         ),
         row(
+            Method::POST,
+            "/enrollments",
+            &[Action::WriteEnrollments, Action::DeleteEnrollments],
+            Change(Individual),
+        ),
+        row(
+            Method::POST,
+            "/enrollments/query",
+            &[Action::ReadEnrollments],
+            List(Individual),
+        ),
+        row(
             Method::GET,
             "/enrollmentGroups/{id}",
             &[Action::ReadGroups],
@@ -101,16 +130,46 @@ pub static ROUTES: &[Route] = &{
             Attestation(Group),
         ),
         row(
+            Method::POST,
+            "/enrollmentGroups",
+            &[Action::WriteGroups, Action::DeleteGroups],
+            Change(Group),
+        ),
+        row(
+            Method::POST,
+            "/enrollmentGroups/query",
+            &[Action::ReadGroups],
+            List(Group),
+        ),
+        row(
             Method::GET,
             "/registrations/{id}",
             &[Action::ReadRegistrations],
             ReadRegistration,
         ),
         row(
+            Method::GET,
+            "/registrations/{id}/why",
+            &[Action::ReadRegistrations],
+            Explain,
+        ),
+        row(
             Method::DELETE,
             "/registrations/{id}",
             &[Action::DeleteRegistrations],
             RemoveRegistration,
+        ),
+        row(
+            Method::POST,
+            "/registrations/{id}/query",
+            &[Action::ReadRegistrations],
+            ListMembers,
+        ),
+        row(
+            Method::POST,
+            "/registrations/query",
+            &[Action::ReadRegistrations],
+            ListRegistrations,
         ),
     ]
 };
@@ -134,6 +193,7 @@ impl Route {
     pub(super) const fn body_bytes(&self) -> usize {
         match self.operation {
             Operation::Write(_) => MAX_ENROLLMENT_BYTES,
+            Operation::Change(_) => MAX_BULK_BYTES,
             _ => MAX_QUERY_BYTES,
         }
     }

@@ -1,9 +1,14 @@
 //! Who may do what: hosts, tokens, rights, tenants.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
 use dps_core::access::Rights;
 use dps_core::id::SecretBytes;
 use dps_core::time::Clock;
 use dps_testkit::sas::policy_token;
+use dps_transport::Failures;
 use dps_transport_http::Http;
 use dps_transport_http::service::{ROUTES, Route};
 use serde_json::json;
@@ -202,6 +207,26 @@ async fn a_stranger_s_body_passes_unread_and_the_connection_goes_on() {
     }
     operator.token = Some(token(&site, ONE, "owner"));
     assert_eq!(operator.get("/enrollments/a").await.code(), 404_201);
+}
+
+#[tokio::test]
+async fn an_address_with_too_many_failures_is_not_looked_at_and_forgiven_after_a_while() {
+    let one = NonZeroU32::MIN;
+    let site = Site::with(|http, service| {
+        http.with_service(service.with_failures(Arc::new(Failures::new(one, one))))
+    });
+    let site = site.await;
+    let mut owner = Operator::new(&site, ONE, "owner").await;
+    assert_eq!(owner.get("/enrollments/a").await.code(), 404_201);
+    let mut stranger = Operator::with_token(&site, ONE, None).await;
+    let first = stranger.get("/enrollments/a").await;
+    let shut_out = owner.get("/enrollments/a").await;
+    assert_eq!(first.code(), shut_out.code());
+    assert_eq!(first.message(), shut_out.message());
+    let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&first), names(&shut_out));
+    site.clock.advance(Duration::from_secs(60));
+    assert_eq!(owner.get("/enrollments/a").await.code(), 404_201);
 }
 
 #[tokio::test]

@@ -8,6 +8,12 @@
 )]
 
 mod access;
+mod attestation;
+mod bulk;
 mod entries;
+mod lists;
 mod operator;
+mod refused;
+mod registrations;
 mod site;
+mod why;

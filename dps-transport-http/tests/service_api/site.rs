@@ -1,6 +1,7 @@
 //! Two tenants behind one port, for devices and operators.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use dps_core::Provisioner;
 use dps_core::access::{Access, AccessPolicy, Rights};
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
+use dps_core::event::Recent;
 use dps_core::id::{HubName, IdScope, SecretBytes};
 use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::operators::Operators;
@@ -17,7 +19,7 @@ use dps_store_memory::MemoryStore;
 use dps_testkit::certs::Ca;
 use dps_testkit::clock::ManualClock;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{Listener, ServerTls, Tasks, TlsProvider, bind};
+use dps_transport::{Failures, Listener, ServerTls, Tasks, TlsProvider, bind};
 use dps_transport_http::Http;
 use dps_transport_http::service::ServiceApi;
 
@@ -59,17 +61,24 @@ impl Site {
             .with_host(ONE, scope(ONE))
             .with_host(TWO, scope(TWO));
         let tenants = Arc::new(tenants);
+        let events = Recent::new(100);
         for host in [ONE, TWO] {
             let admin = Admin::new(Arc::clone(&store), scope(host));
             admin.put_instance(&instance(host)).await.unwrap();
         }
         let devices = Provisioner::builder(tenants.clone(), Arc::new(FakeHubs::new()))
             .clock(Arc::new(clock.clone()))
+            .events(Arc::new(events.clone()))
             .build()
             .unwrap();
-        let operators = Operators::new(tenants).with_clock(Arc::new(clock.clone()));
+        let operators = Operators::new(tenants)
+            .with_clock(Arc::new(clock.clone()))
+            .with_events(events);
         let http = Http::new(Arc::new(devices)).with_clock(Arc::new(clock.clone()));
-        let http = mount(http, ServiceApi::new(operators)).with_clock(Arc::new(clock.clone()));
+        // What a test refuses often is not held against it, unless it is about that.
+        let many = NonZeroU32::new(60_000).unwrap();
+        let service = ServiceApi::new(operators).with_failures(Arc::new(Failures::new(many, many)));
+        let http = mount(http, service).with_clock(Arc::new(clock.clone()));
 
         let root = Ca::root("TLS root");
         let server = root.server(&[ONE, TWO]).unwrap();

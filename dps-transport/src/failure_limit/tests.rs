@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dps_core::api::{DeviceResponse, Origin, Session, Transport};
@@ -8,6 +9,7 @@ use dps_core::id::{IdScope, RegistrationId};
 use dps_testkit::clock::ManualClock;
 
 use super::*;
+use crate::failures::ADDRESSES;
 
 /// Believes the device `good`, asks `asked` for more, cannot judge `broken`, and counts how often it is asked.
 #[derive(Debug, Default)]
@@ -119,7 +121,7 @@ async fn a_hundred_thousand_failures_from_one_address_cost_little_and_others_are
         }
     }
     assert_eq!(bench.judge.asked(), 60 + 10);
-    assert_eq!(bench.limit.forgiven().len(), 1);
+    assert_eq!(bench.limit.failures.addresses(), 1);
 }
 
 #[tokio::test]
@@ -189,7 +191,7 @@ async fn only_refusals_count() {
         assert!(bench.is_believed(ATTACKER).await);
     }
     assert_eq!(bench.judge.asked(), 2000);
-    assert!(bench.limit.forgiven().is_empty());
+    assert_eq!(bench.limit.failures.addresses(), 0);
 }
 
 #[tokio::test]
@@ -199,7 +201,7 @@ async fn memory_is_bounded_however_many_addresses_there_are() {
         let from = IpAddr::from(n.to_be_bytes()).to_string();
         bench.attempt(&from, "stranger").await;
     }
-    assert_eq!(bench.limit.forgiven().len(), ADDRESSES.get());
+    assert_eq!(bench.limit.failures.addresses(), ADDRESSES.get());
 }
 
 #[tokio::test]

@@ -203,6 +203,7 @@ fn state(said: &Value, operation: &OperationId) -> RegistrationState {
             version: ApiVersion::usual(),
             extras: Extras {
                 payload,
+                tpm: said.get("tpm").map(hub_key).map(Into::into),
                 ..Extras::default()
             },
         },
@@ -211,11 +212,17 @@ fn state(said: &Value, operation: &OperationId) -> RegistrationState {
     RegistrationState::of(&record, version(said), &id)
 }
 
+fn hub_key(said: &Value) -> Vec<u8> {
+    let key = STANDARD.decode(text(said, "authenticationKey").unwrap());
+    key.unwrap()
+}
+
 /// An individual enrollment with a key is the one kind that nothing is told of.
 fn owner(said: &Value) -> Owner {
-    let (mechanism, entry) = match said.get("x509") {
-        Some(entry) => (Mechanism::X509, Some(entry)),
-        None => (Mechanism::SymmetricKey, said.get("symmetricKey")),
+    let (mechanism, entry) = match (said.get("x509"), said.get("tpm")) {
+        (Some(entry), _) => (Mechanism::X509, Some(entry)),
+        (None, Some(_)) => (Mechanism::Tpm, None),
+        (None, None) => (Mechanism::SymmetricKey, said.get("symmetricKey")),
     };
     let group = entry.and_then(|entry| text(entry, "enrollmentGroupId"));
     Owner {
@@ -252,6 +259,8 @@ fn time(value: &Value, name: &str) -> Timestamp {
 pub(super) struct Service<C> {
     pub(super) conversation: C,
     believed: bool,
+    /// What a TPM is asked.
+    pub(super) challenge: Vec<u8>,
     responses: VecDeque<DeviceResponse>,
     pub(super) told: Vec<u8>,
     pub(super) asked: Vec<Question>,
@@ -263,6 +272,7 @@ impl<C: Conversation> Service<C> {
         Self {
             conversation,
             believed: capture.accepted(),
+            challenge: Vec::new(),
             responses: responses(bodies),
             told: Vec::new(),
             asked: Vec::new(),
@@ -274,11 +284,13 @@ impl<C: Conversation> Service<C> {
         self.conversation.receive(bytes, Duration::ZERO);
         while let Some(question) = self.conversation.question() {
             match &question {
-                Question::Authenticate(_) => {
-                    let verdict = if self.believed {
-                        Verdict::Believed
-                    } else {
-                        Verdict::Denied(ServiceError::new(Reason::Unauthorized))
+                Question::Authenticate(hello) => {
+                    let verdict = match hello.evidence {
+                        Some(Evidence::Tpm { token: None, .. }) => {
+                            Verdict::Challenge(self.challenge.clone())
+                        }
+                        _ if self.believed => Verdict::Believed,
+                        _ => Verdict::Denied(ServiceError::new(Reason::Unauthorized)),
                     };
                     self.conversation.judged(verdict, Duration::ZERO);
                 }
@@ -352,13 +364,24 @@ pub(super) fn assert_evidence(capture: &Capture, evidence: Option<Evidence>) {
             };
             assert_eq!(chain.len(), certificates);
         }
+        Evidence::Tpm { token, .. } => {
+            assert_eq!(capture.fact("credential"), "tpm");
+            if let Some(token) = token {
+                assert_token(capture, &token);
+            }
+        }
         Evidence::Sas { token } => {
-            assert!(!capture.fact("credential").contains("x509"));
-            let (scope, id) = (capture.fact("idScope"), capture.fact("registrationId"));
-            let resource = format!("SharedAccessSignature sr={scope}/registrations/{id}&");
-            let token = token.replace("%2F", "/");
-            assert!(token.starts_with(&resource), "{token}");
+            let credential = capture.fact("credential");
+            assert!(!credential.contains("x509") && credential != "tpm");
+            assert_token(capture, &token);
         }
         other => panic!("no SDK sends {other:?}"),
     }
+}
+
+fn assert_token(capture: &Capture, token: &str) {
+    let (scope, id) = (capture.fact("idScope"), capture.fact("registrationId"));
+    let resource = format!("SharedAccessSignature sr={scope}/registrations/{id}&");
+    let token = token.replace("%2F", "/");
+    assert!(token.starts_with(&resource), "{token}");
 }

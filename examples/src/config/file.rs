@@ -1,5 +1,6 @@
 //! The TOML file as written.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,8 @@ pub(super) struct InstanceTable {
     pub(super) hub: Vec<HubTable>,
     #[serde(default)]
     pub(super) certificate: Vec<CertificateTable>,
+    #[serde(default)]
+    pub(super) policy: Vec<PolicyTable>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +65,32 @@ pub(super) struct CertificateTable {
     pub(super) file: PathBuf,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyTable {
+    pub(super) name: String,
+    pub(super) rights: String,
+    pub(super) primary_key: Secret,
+    pub(super) secondary_key: Option<Secret>,
+}
+
+/// Text that is shown to nobody.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 fn hashed() -> String {
     "hashed".to_owned()
 }
@@ -76,6 +105,29 @@ fn yes() -> bool {
 
 pub(super) fn read(path: &Path) -> Result<File, Complaint> {
     let text = std::fs::read_to_string(path).map_err(|error| Complaint::new(path, "", error))?;
-    // The parser's message shows the line with the key in it.
-    toml::from_str(&text).map_err(|error| Complaint::new(path, "", error.to_string().trim_end()))
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map(|span| line_at(&text, span.start));
+        match line {
+            // The parser's message would show what stands in the line.
+            Some((number, line)) if line.contains("key") => {
+                let what = "has a key that is not as it has to be, such as \"c2VjcmV0...\"";
+                Complaint::new(path, format!("line {number}"), what)
+            }
+            _ => Complaint::new(path, "", error.to_string().trim_end()),
+        }
+    })
+}
+
+/// The line that a byte stands in, counted from 1, and its number.
+fn line_at(text: &str, at: usize) -> (usize, &str) {
+    let before = text.get(..at).unwrap_or(text);
+    let number = before.lines().count().max(1);
+    let begins = before.rfind('\n').map_or(0, |end| end + 1);
+    let number = if before.ends_with('\n') {
+        number + 1
+    } else {
+        number
+    };
+    let line = text[begins..].lines().next().unwrap_or_default();
+    (number, line)
 }

@@ -3,6 +3,7 @@
 //! Everything is checked before anything starts, and a complaint names the file, the key, and what is
 //! the matter. Paths are relative to the file they stand in.
 
+mod access;
 mod entries;
 mod file;
 mod pem;
@@ -14,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_core::access::Access;
 use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
 use dps_core::enrollment::Enrollment;
@@ -197,7 +197,7 @@ impl Context<'_> {
             policy,
             hubs: self.hubs(key, &table.hub)?,
             certificates: self.certificates(key, &table.certificate)?,
-            access: Access::default(),
+            access: access::read(self, key, &table.policy)?,
             quotas: Quotas::default(),
         };
         let (enrollments, groups) = entries::read(self, key, table, &instance, notes)?;

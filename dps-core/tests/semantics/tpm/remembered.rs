@@ -55,6 +55,16 @@ fn over_a_connection_nothing_is_remembered() {
 }
 
 #[test]
+fn over_a_connection_a_signature_without_its_keys_is_refused() {
+    let world = World::new();
+    let press = enrolled(&world);
+    let device = press.only_signed(&world);
+    assert!(is_refused(&world, &device.clone().over_mqtt()));
+    assert!(is_refused(&world, &device.clone().over(Transport::Amqp)));
+    assert_eq!(world.register(&device).hub(), A);
+}
+
+#[test]
 fn a_key_that_is_shown_again_is_written_once() {
     let world = World::new();
     let press = enrolled(&world);

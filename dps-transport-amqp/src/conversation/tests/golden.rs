@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use self::replay::{Capture, Service, Written, assert_evidence, captures};
 use super::*;
-use crate::codec::{Body, FrameKind, Message, Outcome, Performative, decode_frame};
+use crate::codec::{Body, FrameKind, Message, Outcome, Performative, SaslFrame, decode_frame};
 
 /// A service that has heard nothing.
 fn service(capture: &Capture) -> Service<Session<'static>> {
@@ -24,7 +24,28 @@ fn service(capture: &Capture) -> Service<Session<'static>> {
     let container_id = Box::leak(opened.unwrap_or_default().into_boxed_str());
     let (transport, timeouts) = (transport(capture), Timeouts::default());
     let session = Session::new(peer, transport, timeouts, container_id, stamps);
-    Service::new(session, capture, &bodies)
+    let mut service = Service::new(session, capture, &bodies);
+    service.challenge = challenge(&answered);
+    service
+}
+
+/// What a TPM was asked, out of both its halves.
+fn challenge(mut bytes: &[u8]) -> Vec<u8> {
+    let mut challenge = Vec::new();
+    while !bytes.is_empty() {
+        if bytes.starts_with(b"AMQP") {
+            bytes = &bytes[8..];
+            continue;
+        }
+        let (frame, length) = decode_frame(bytes, usize::MAX).unwrap().unwrap();
+        if matches!(frame.kind, FrameKind::Sasl)
+            && let SaslFrame::Challenge(part) = SaslFrame::read(frame.body).unwrap()
+        {
+            challenge.extend(&part[1..]);
+        }
+        bytes = &bytes[length..];
+    }
+    challenge
 }
 
 fn transport(capture: &Capture) -> Transport {
@@ -164,7 +185,15 @@ fn every_device_is_understood() {
         assert_eq!(hello.registration.as_str(), capture.fact("registrationId"));
         assert_eq!(hello.origin.transport, transport(&capture));
         assert_eq!(hello.operation, None);
+        let unsigned = matches!(hello.evidence, Some(Evidence::Tpm { token: None, .. }));
+        assert_eq!(unsigned, capture.fact("credential") == "tpm");
         assert_evidence(&capture, hello.evidence);
+        if unsigned {
+            let Some(Question::Authenticate(signed)) = asked.next() else {
+                panic!("{case}: nothing is signed");
+            };
+            assert_evidence(&capture, signed.evidence);
+        }
 
         if capture.accepted() {
             let Some(Question::Call(version, DeviceRequest::Register { payload })) = asked.next()
@@ -207,6 +236,11 @@ fn every_client_and_transport_is_there_with_every_kind_of_credential() {
             ("refused/wrong-key", 0),
             ("refused/unknown-x509", 1),
         ];
+        match (client, transport) {
+            (_, "amqp-ws") => cases.push(("tpm/no-payload", 2)),
+            (_, _) if client == node => cases.push(("tpm/payload", 1)),
+            _ => {}
+        }
         if client != node {
             cases.extend([
                 ("x509-individual/external", 1),

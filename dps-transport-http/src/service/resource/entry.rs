@@ -3,9 +3,9 @@
 use dps_core::admin::{EntryId, Precondition, Revision};
 use dps_core::enrollment::{Draft, Enrollment};
 use dps_core::error::{Reason, ServiceError};
-use dps_core::id::{GroupId, RegistrationId};
 use serde_json::Value;
 
+use super::bulk::entry_id;
 use super::{Done, Question, document, fault, malformed, missing};
 use crate::service::enrollment::EnrollmentReader;
 use crate::service::precondition::{self, IfMatch};
@@ -85,10 +85,7 @@ pub(super) const fn words(kind: Kind) -> (&'static str, &'static str) {
 
 impl Question<'_> {
     fn entry_id(&self, kind: Kind) -> Result<EntryId, ServiceError> {
-        let id = match kind {
-            Kind::Individual => RegistrationId::parse(self.id).map(EntryId::Individual),
-            Kind::Group => GroupId::parse(self.id).map(EntryId::Group),
-        };
+        let id = entry_id(self.id, kind);
         id.map_err(|error| malformed(format!("{}: {error}", words(kind).0)))
     }
 

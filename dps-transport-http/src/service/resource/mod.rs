@@ -1,7 +1,10 @@
 //! What operators ask about: each resource reads a question, makes one call, and renders.
 
+mod bulk;
 mod entry;
+mod query;
 mod registration;
+mod why;
 
 use std::time::Duration;
 
@@ -54,6 +57,11 @@ impl Done {
         }
     }
 
+    fn and(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
     pub(super) fn answer(self, stamp: Stamp) -> Answer {
         let mut answer = match self.body {
             Some(body) => stamp.json(StatusCode::OK, body),
@@ -73,7 +81,12 @@ pub(super) async fn answer(
         Operation::Write(kind) => entry::write(question, kind).await,
         Operation::Remove(kind) => entry::remove(question, kind).await,
         Operation::Attestation(kind) => entry::attestation(question, kind).await,
+        Operation::Change(kind) => bulk::change(question, kind).await,
+        Operation::List(kind) => query::entries(question, kind).await,
+        Operation::ListRegistrations => query::registrations(question).await,
+        Operation::ListMembers => query::members(question).await,
         Operation::ReadRegistration => registration::read(question).await,
+        Operation::Explain => why::explain(question).await,
         Operation::RemoveRegistration => registration::remove(question).await,
     }
 }
@@ -88,6 +101,7 @@ fn fault(error: AdminError, kind: Kind) -> ServiceError {
         AdminError::Changed => Reason::PreconditionFailed,
         AdminError::Duplicate(_) => Reason::Duplicate,
         AdminError::Full { .. } => Reason::TooManyEntries,
+        AdminError::BadContinuation => Reason::BadContinuation,
         AdminError::Store(StoreError::Corrupt(_)) => Reason::Internal,
         AdminError::Store(_) => Reason::Unavailable,
         _ => Reason::Internal,

@@ -38,7 +38,7 @@ fn missing() -> ServiceError {
 }
 
 impl Question<'_> {
-    fn registration_id(&self) -> Result<RegistrationId, ServiceError> {
+    pub(super) fn registration_id(&self) -> Result<RegistrationId, ServiceError> {
         let id = RegistrationId::parse(self.id);
         id.map_err(|error| malformed(format!("registrationId: {error}")))
     }

@@ -3,6 +3,7 @@
 mod attestation;
 mod enrollment;
 mod registration;
+mod why;
 
 use std::fmt::Display;
 
@@ -11,6 +12,7 @@ use serde::Serializer;
 pub(super) use self::attestation::Mechanism;
 pub(super) use self::enrollment::Entry;
 pub(super) use self::registration::State;
+pub(super) use self::why::Why;
 
 /// Whether keys are in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
