@@ -48,3 +48,37 @@ impl Certificate {
         ways.any(|way| key.verify_signature(*way, message, signature).is_ok())
     }
 }
+
+#[cfg(all(test, feature = "aws-lc"))]
+mod tests {
+    use rustls_pki_types::CertificateDer;
+
+    use super::*;
+    use crate::crypto::AWS_LC;
+
+    fn read(der: &'static [u8]) -> Certificate {
+        Certificate::parse(&CertificateDer::from(der)).unwrap()
+    }
+
+    /// Made with `openssl req -x509` and `openssl x509 -req`, the latter of X.509 version 1, as without an
+    /// extension file.
+    #[test]
+    fn a_proof_of_the_first_version_under_an_rsa_key_is_taken() {
+        let ca = read(include_bytes!("samples/rsa-ca.der"));
+        let proof = read(include_bytes!("samples/rsa-proof.der"));
+        let pss = read(include_bytes!("samples/rsa-pss-proof.der"));
+        assert_eq!(
+            (proof.info().version, proof.common_name()),
+            (1, Some("CODE"))
+        );
+        for proof in [&proof, &pss, &ca] {
+            assert!(proof.is_signed_by(&ca, &AWS_LC));
+            assert!(!proof.is_signed_by(&pss, &AWS_LC));
+        }
+        // With one bit of the signature turned.
+        let mut der = proof.der().to_vec();
+        *der.last_mut().unwrap() ^= 1;
+        let forged = Certificate::parse(&CertificateDer::from(der)).unwrap();
+        assert!(!forged.is_signed_by(&ca, &AWS_LC));
+    }
+}
