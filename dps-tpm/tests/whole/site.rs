@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_core::Provisioner;
+use dps_core::access::Access;
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::hub::DeviceAuth;
 use dps_core::id::{DeviceId, HubName, IdScope, RegistrationId};
-use dps_core::instance::{Instance, LinkedHub};
+use dps_core::instance::{Instance, LinkedHub, Quotas};
 use dps_core::store::Store;
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
@@ -92,6 +93,8 @@ impl Site {
             policy: Policy::Hashed,
             hubs: vec![hub],
             certificates: Vec::new(),
+            access: Access::default(),
+            quotas: Quotas::default(),
         };
         admin.put_instance(&instance).await.unwrap();
         Self {
@@ -117,7 +120,7 @@ impl Site {
     /// Writes an enrollment as the service API has it.
     pub async fn put(&self, entry: &serde_json::Value) {
         let reader = EnrollmentReader::new(AWS_LC, self.clock.now());
-        let entry = reader.individual(entry).unwrap().enrollment;
+        let entry = reader.individual(entry).unwrap().enrollment().unwrap();
         self.admin.put_enrollment(&entry).await.unwrap();
     }
 

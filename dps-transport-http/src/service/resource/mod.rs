@@ -94,7 +94,7 @@ pub(super) async fn answer(
 /// What an error of the core is called on the wire.
 fn fault(error: AdminError, kind: Kind) -> ServiceError {
     let reason = match &error {
-        AdminError::Invalid(_) => Reason::Malformed,
+        AdminError::Invalid(_) | AdminError::Proof(_) => Reason::Malformed,
         AdminError::NotFound => return missing(kind),
         AdminError::Exists if kind == Kind::Group => Reason::GroupExists,
         AdminError::Exists => Reason::EnrollmentExists,
@@ -110,7 +110,7 @@ fn fault(error: AdminError, kind: Kind) -> ServiceError {
         (_, AdminError::Invalid(text) | AdminError::Duplicate(text)) => {
             ServiceError::new(reason).with_message(text)
         }
-        (Reason::TooManyEntries, error) => {
+        (Reason::TooManyEntries | Reason::Malformed, error) => {
             ServiceError::new(reason).with_message(error.to_string())
         }
         (Reason::Unavailable, error) => {
