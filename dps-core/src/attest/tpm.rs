@@ -13,7 +13,7 @@ use super::{AttestError, AttestRequest, Evidence, SasToken};
 use crate::crypto::{Crypto, CryptoError};
 use crate::id::{IdScope, RegistrationId, SecretBytes};
 use crate::time::Timestamp;
-use crate::tpm::{self, PublicKey, TpmKeys};
+use crate::tpm::{PublicKey, TpmKeys};
 
 /// For how long a challenge is made with the same key; the one before counts too. Our choice; the
 /// service names no number.
@@ -36,14 +36,7 @@ pub(crate) fn challenge(
     now: Timestamp,
 ) -> Result<Vec<u8>, CryptoError> {
     let nonce = nonce(nonce_key, registration, keys, window(now));
-    let resource = format!("{scope}/registrations/{registration}");
-    tpm::wrap(
-        crypto,
-        &keys.endorsement_key,
-        &keys.storage_root_key,
-        &nonce,
-        &resource,
-    )
+    keys.wrap(crypto, scope, registration, &nonce)
 }
 
 /// Judges what a device has signed with its TPM, and names the keys it did it with.

@@ -43,14 +43,6 @@ impl<'a> HubCredential<'a> {
         let (Some(keys), DeviceAuth::Keys { primary, .. }) = (self.tpm, &self.auth) else {
             return Ok(None);
         };
-        let resource = format!("{scope}/registrations/{registration}");
-        tpm::wrap(
-            crypto,
-            &keys.endorsement_key,
-            &keys.storage_root_key,
-            primary,
-            &resource,
-        )
-        .map(Some)
+        keys.wrap(crypto, scope, registration, primary).map(Some)
     }
 }
