@@ -2,24 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
+use crate::attest::SKEW;
 use crate::crypto::Crypto;
 use crate::error::{Reason, ServiceError};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
+use crate::provisioner::UNAVAILABLE_RETRY;
 use crate::record::{decode_instance, instance_key};
 use crate::store::StoreError;
 use crate::tenant::{TenantName, TenantResolver};
 use crate::time::{Clock, SystemClock, Timestamp};
-
-/// How far behind a client's clock may be. Our choice.
-const SKEW: Duration = Duration::from_secs(5 * 60);
-
-/// How long to wait when a store or a resolver does not answer, as callers are told.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// What an operator's request shows before anything is believed.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +94,7 @@ impl Operators {
         self.clock.now()
     }
 
-    /// Lets an operator do one thing. Writes nothing.
+    /// Lets an operator do all of `actions` with one request. Writes nothing.
     ///
     /// # Errors
     /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
@@ -107,7 +102,7 @@ impl Operators {
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
-        action: Action,
+        actions: &[Action],
     ) -> Result<Admin, ServiceError> {
         let refused = || ServiceError::new(Reason::NotAllowed);
         let resolved = self
@@ -133,7 +128,7 @@ impl Operators {
             (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
                 && token.covers(hello.host, hello.path)
                 && token.expires().plus(SKEW) > self.clock.now()
-                && policy.rights.allow(action)
+                && actions.iter().all(|action| policy.rights.allow(*action))
         });
         if !allowed {
             return Err(refused());

@@ -123,7 +123,7 @@ impl<'a> AttestRequest<'a> {
 }
 
 /// How far behind a device's clock may be. Our choice; the service names no number.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+pub(crate) const SKEW: Duration = Duration::from_secs(5 * 60);
 
 impl AttestRequest<'_> {
     /// A token of this device, by its own words.

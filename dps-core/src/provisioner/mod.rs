@@ -47,7 +47,7 @@ use crate::trace::{Entry, Trace};
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long to wait when a store or a resolver does not answer, as callers are told.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
+pub(crate) const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// How often a decision is made again when the records it was made from have changed.
 const ROUNDS: usize = 8;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dps_core::access::Action;
 use dps_core::admin::Admin;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::operators::{OperatorHello, Operators};
@@ -121,26 +120,14 @@ impl ServiceApi {
             tracing::debug!(%address, "too many failed attempts");
             return Err(ServiceError::new(Reason::NotAllowed).into());
         }
-        let judged = timeout(limits.answer, self.judge(&hello, asked.route.needs)).await;
+        let admitted = self.operators.admit(&hello, asked.route.needs);
+        let judged = timeout(limits.answer, admitted).await;
         let late = || Err(ServiceError::new(Reason::Unavailable));
         let judged = judged.unwrap_or_else(|_| late());
         if matches!(&judged, Err(error) if error.reason() == Reason::NotAllowed) {
             self.failures.add(address, now);
         }
         Ok((asked, judged?))
-    }
-
-    /// Lets in whoever may do all of `actions`, of which there is at least one.
-    async fn judge(
-        &self,
-        hello: &OperatorHello<'_>,
-        actions: &[Action],
-    ) -> Result<Admin, ServiceError> {
-        let mut admitted = Err(ServiceError::new(Reason::NotAllowed));
-        for action in actions {
-            admitted = Ok(self.operators.admit(hello, *action).await?);
-        }
-        admitted
     }
 }
 

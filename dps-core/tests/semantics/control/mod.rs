@@ -45,7 +45,7 @@ fn admit(
         authorization: Some(&token),
         address: address.parse::<IpAddr>().unwrap(),
     };
-    block_on(operators(world).admit(&hello, action))
+    block_on(operators(world).admit(&hello, &[action]))
 }
 
 /// A policy with everything, and a key that is known.
