@@ -7,6 +7,7 @@ use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
+use crate::egress::Egress;
 use crate::error::{Reason, ServiceError};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
@@ -39,6 +40,7 @@ pub struct Operators {
     clock: Arc<dyn Clock>,
     crypto: Option<Crypto>,
     events: Option<Recent>,
+    egress: Egress,
 }
 
 impl Operators {
@@ -50,6 +52,7 @@ impl Operators {
             clock: Arc::new(SystemClock),
             crypto: Crypto::built_in(),
             events: None,
+            egress: Egress::default(),
         }
     }
 
@@ -65,6 +68,14 @@ impl Operators {
     #[must_use]
     pub fn with_events(mut self, events: Recent) -> Self {
         self.events = Some(events);
+        self
+    }
+
+    /// Lets operators name hosts that `egress` permits, and no others. Default: those with a public address,
+    /// or a name; whoever calls them asks again about the addresses that a name stands for.
+    #[must_use]
+    pub fn with_egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
         self
     }
 
@@ -134,6 +145,7 @@ impl Operators {
             return Err(refused());
         }
         let admin = Admin::new(Arc::clone(&tenant.store), tenant.scope);
+        let admin = admin.with_egress(self.egress.clone());
         Ok(match self.crypto {
             Some(crypto) => admin.with_crypto(crypto),
             None => admin,
