@@ -18,6 +18,7 @@ use aws_lc_rs::rsa::{
 use dps_benches::inside::{Inside, alternate};
 use dps_benches::visits::SCOPE;
 use dps_benches::{Bench, bench_main, table, world};
+use dps_core::access::Ingress;
 use dps_core::admin::Admin;
 use dps_core::api::{Authentication, DeviceApi, DeviceHello, Origin, Transport};
 use dps_core::attest::Evidence;
@@ -105,6 +106,7 @@ impl Device {
             operation: None,
             origin: Origin {
                 address: Ipv4Addr::LOCALHOST.into(),
+                ingress: Ingress::Public,
                 transport: Transport::Http,
             },
         }

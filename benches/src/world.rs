@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::Provisioner;
-use dps_core::access::Access;
+use dps_core::access::{Access, Ingress};
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::{
@@ -206,6 +206,7 @@ pub fn hello(n: u64) -> DeviceHello {
         operation: None,
         origin: Origin {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ingress: Ingress::Public,
             transport: Transport::Http,
         },
     }

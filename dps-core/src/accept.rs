@@ -37,7 +37,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) storage_root_key: Option<&'a tpm::PublicKey>,
     pub(crate) version: &'a ApiVersion,
     pub(crate) payload: Option<&'a Value>,
-    pub(crate) origin: Origin,
+    pub(crate) origin: &'a Origin,
     pub(crate) latency: Option<&'a dyn LatencyOracle>,
     pub(crate) now: Timestamp,
     /// The id the operation gets, if it is a new one.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::access::Ingress;
 use crate::attest::Evidence;
 use crate::error::ServiceError;
 use crate::id::{ApiVersion, IdScope, OperationId, RegistrationId};
@@ -36,10 +37,12 @@ pub struct DeviceHello {
 }
 
 /// Where a caller calls from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Its address, as the socket has it; never from a header, where anybody could write it.
     pub address: IpAddr,
+    /// The door it came through.
+    pub ingress: Ingress,
     /// What it speaks.
     pub transport: Transport,
 }

@@ -231,6 +231,10 @@ impl Failure {
     /// A hub kept asking to be called again until the time was up. The number is ours.
     pub const HUB_UNAVAILABLE: u32 = 503_000;
 
+    /// There are as many registrations as may be. The number is that of too many enrollments; that devices
+    /// are told it is ours.
+    pub const TOO_MANY_REGISTRATIONS: u32 = 400_205;
+
     /// A failure with this code and text.
     #[must_use]
     pub fn new(code: u32, message: impl Into<Arc<str>>) -> Self {

@@ -50,6 +50,9 @@ pub enum EventKind {
         /// Whether this call began it; otherwise it joined one in flight.
         began: bool,
     },
+    /// A proven device asked to register for the first time, and there are as many registrations as may be.
+    /// Nothing was written.
+    TurnedAway,
     /// An operation came to an end, or to another wait.
     Worked {
         /// The operation.

@@ -25,7 +25,7 @@ pub struct Instance {
     pub quotas: Quotas,
 }
 
-/// How many entries an operator may make; 0 for any number.
+/// How many entries an operator may make, and how many devices may register; 0 for any number.
 ///
 /// What counts is what is there when an entry is added. An instance that has more already, because the
 /// number was lowered, keeps them.
@@ -43,6 +43,10 @@ pub struct Quotas {
     pub symmetric_key_groups: u64,
     /// Certificates of the instance. Default: 25.
     pub certificates: u64,
+    /// Registrations. Default: 1,000,000. What counts is what each node counted last
+    /// ([`Provisioner::count_registrations`](crate::Provisioner::count_registrations)) and added since; before
+    /// its first count a node turns nobody away.
+    pub registrations: u64,
 }
 
 impl Default for Quotas {
@@ -52,6 +56,7 @@ impl Default for Quotas {
             x509_groups: 100,
             symmetric_key_groups: 100,
             certificates: 25,
+            registrations: 1_000_000,
         }
     }
 }
@@ -63,6 +68,7 @@ impl Quotas {
         x509_groups: 0,
         symmetric_key_groups: 0,
         certificates: 0,
+        registrations: 0,
     };
 }
 

@@ -31,7 +31,7 @@
 //! use std::time::Duration;
 //!
 //! use dps_core::Provisioner;
-//! use dps_core::access::Access;
+//! use dps_core::access::{Access, Ingress};
 //! use dps_core::admin::Admin;
 //! use dps_core::allocate::Policy;
 //! use dps_core::api::{
@@ -79,7 +79,11 @@
 //! let own = derive_device_key(&key, "press-1");
 //! let expires = now.plus(Duration::from_secs(3600));
 //! let token = sas::token(&own, scope.as_str(), "press-1", expires);
-//! let origin = Origin { address: Ipv4Addr::LOCALHOST.into(), transport: Transport::Http };
+//! let origin = Origin {
+//!     address: Ipv4Addr::LOCALHOST.into(),
+//!     ingress: Ingress::Public,
+//!     transport: Transport::Http,
+//! };
 //! let hello = DeviceHello {
 //!     scope,
 //!     registration,

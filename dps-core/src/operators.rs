@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::{Action, Endpoint, PolicyToken};
+use crate::access::{Action, Endpoint, Ingress, PolicyToken};
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
@@ -28,6 +28,8 @@ pub struct OperatorHello<'a> {
     pub authorization: Option<&'a str>,
     /// Where it comes from, as the socket has it.
     pub address: IpAddr,
+    /// The door it came through.
+    pub ingress: &'a Ingress,
 }
 
 /// Lets operators in: the counterpart of [`Provisioner`](crate::Provisioner) for those who manage it.
@@ -129,7 +131,10 @@ impl Operators {
         let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
         let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
         let access = &instance.access;
-        if access.rejection(hello.address, Endpoint::Service).is_some() {
+        if access
+            .rejection(hello.address, hello.ingress, Endpoint::Service)
+            .is_some()
+        {
             return Err(refused());
         }
         let token = hello.authorization.and_then(PolicyToken::parse);

@@ -28,7 +28,7 @@ impl Session {
         Self {
             scope: hello.scope.clone(),
             registration: hello.registration.clone(),
-            origin: hello.origin,
+            origin: hello.origin.clone(),
             attested,
             proven: None,
         }
@@ -48,8 +48,8 @@ impl Session {
 
     /// Where it calls from.
     #[must_use]
-    pub const fn origin(&self) -> Origin {
-        self.origin
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The proof.

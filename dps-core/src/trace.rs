@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Rejection;
+
 /// The most steps that are kept; what comes after is dropped and counted.
 pub const MAX_STEPS: usize = 48;
 
@@ -79,6 +81,17 @@ impl fmt::Display for Trace {
     }
 }
 
+impl From<Rejection<'_>> for Step {
+    fn from(rejection: Rejection<'_>) -> Self {
+        match rejection {
+            Rejection::Ingress => Self::IngressRejected,
+            Rejection::Rule(rule) => Self::AddressRejected {
+                rule: Arc::clone(&rule.name),
+            },
+        }
+    }
+}
+
 /// An enrollment, as a trace names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,6 +124,8 @@ pub enum Step {
     NoSuchScope,
     /// A rule of the instance keeps callers from this address out.
     AddressRejected { rule: Arc<str> },
+    /// The instance cannot be reached by the door that the caller came through.
+    IngressRejected,
     /// The caller shows nothing for itself.
     NoEvidence,
     /// The caller shows keys of a TPM, and is asked to sign with it.
@@ -139,6 +154,8 @@ pub enum Step {
     EntryDisabled { entry: Entry },
     /// The session ends, because its entry is another one now.
     EntryChanged { entry: Entry },
+    /// There are as many registrations as may be.
+    TooManyRegistrations { limit: u64 },
     /// An operation for the same was in flight, and is the answer.
     Joined { operation: Arc<str> },
     /// An operation for something else was in flight, and is replaced.
@@ -219,6 +236,9 @@ impl fmt::Display for Step {
             Self::AddressRejected { rule } => {
                 write!(f, "IP rule {rule} rejects the caller's address")
             }
+            Self::IngressRejected => f.write_str(
+                "the instance cannot be reached by the endpoint that the caller came through",
+            ),
             Self::NoEvidence => write!(
                 f,
                 "the caller shows neither a certificate, nor a token, nor keys of a TPM"
@@ -249,6 +269,12 @@ impl fmt::Display for Step {
             Self::EntryDisabled { entry } => write!(f, "{entry} is disabled"),
             Self::EntryChanged { entry } => {
                 write!(f, "{entry} is not as it was when the caller proved itself")
+            }
+            Self::TooManyRegistrations { limit } => {
+                write!(
+                    f,
+                    "there are {limit} registrations already, which is as many as may be"
+                )
             }
             Self::Joined { operation } => write!(f, "joined operation {operation} in flight"),
             Self::TookOver { operation } => {

@@ -96,6 +96,7 @@ impl Debug for Scripted {
 
 #[cfg(test)]
 mod tests {
+    use dps_core::access::Ingress;
     use dps_core::api::{Origin, Transport};
     use dps_core::error::Reason;
     use dps_core::id::{IdScope, RegistrationId};
@@ -111,6 +112,7 @@ mod tests {
             operation: None,
             origin: Origin {
                 address: [127, 0, 0, 1].into(),
+                ingress: Ingress::Public,
                 transport: Transport::Http,
             },
         }

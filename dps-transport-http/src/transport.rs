@@ -250,6 +250,7 @@ impl Exchange<'_> {
             },
             origin: Origin {
                 address: self.peer.address,
+                ingress: self.peer.ingress.clone(),
                 transport: Transport::Http,
             },
         }

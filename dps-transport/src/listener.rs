@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_core::access::Ingress;
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -35,6 +36,7 @@ pub struct Listener {
     tasks: Tasks,
     limits: Limits,
     gate: Arc<Gate>,
+    ingress: Ingress,
 }
 
 impl Listener {
@@ -50,6 +52,7 @@ impl Listener {
             tasks,
             limits,
             gate: Arc::new(Gate::new(limits)),
+            ingress: Ingress::Public,
         }
     }
 
@@ -58,6 +61,16 @@ impl Listener {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self.gate = Arc::new(Gate::new(limits));
+        self
+    }
+
+    /// Says that who connects comes through `ingress`. Default: [`Ingress::Public`].
+    ///
+    /// For a socket that is bound to an address of a private network: it serves only instances that name the
+    /// endpoint.
+    #[must_use]
+    pub fn with_ingress(mut self, ingress: Ingress) -> Self {
+        self.ingress = ingress;
         self
     }
 
@@ -144,7 +157,8 @@ impl Listener {
         };
         match shaken {
             Ok(Ok(stream)) => {
-                let peer = peer_of(&stream, address);
+                let mut peer = peer_of(&stream, address);
+                peer.ingress = self.ingress.clone();
                 Some((Box::new(Secured::new(stream)), peer))
             }
             Ok(Err(error)) => {

@@ -28,6 +28,9 @@ impl EventSink for Logging {
                 target: "dps::events", %scope, %registration, %tracking, %operation, began,
                 "accepted"
             ),
+            EventKind::TurnedAway => tracing::warn!(
+                target: "dps::events", %scope, %registration, %tracking, "too many registrations"
+            ),
             EventKind::Worked { operation, status } => tracing::debug!(
                 target: "dps::events", %scope, %registration, %tracking, %operation, ?status,
                 "worked"

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use dps_core::access::Ingress;
 use rustls_pki_types::CertificateDer;
 
 /// The other end of a connection. Nothing of it but the address and the possession of the leaf's
@@ -13,6 +14,8 @@ use rustls_pki_types::CertificateDer;
 pub struct Peer {
     /// Where it calls from, as the socket has it; an IPv4 address is never written as an IPv6 one.
     pub address: IpAddr,
+    /// The door it came through, as its [`Listener`](crate::Listener) has it.
+    pub ingress: Ingress,
     /// The host name it asked for (SNI), in lower case; devices may ask for none.
     pub server_name: Option<Arc<str>>,
     /// The certificates it sent, leaf first, unjudged; empty if it sent none.
@@ -29,6 +32,7 @@ impl Peer {
     pub fn anonymous(address: IpAddr) -> Self {
         Self {
             address: address.to_canonical(),
+            ingress: Ingress::Public,
             server_name: None,
             chain: Arc::from([]),
         }

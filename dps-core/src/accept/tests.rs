@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Map;
 
 use super::*;
-use crate::access::Access;
+use crate::access::{Access, Ingress};
 use crate::api::Transport;
 use crate::enrollment::Attestation;
 use crate::id::{GroupId, HubName, SecretBytes};
@@ -138,8 +138,9 @@ impl Case {
                 storage_root_key: None,
                 version: &self.version,
                 payload: None,
-                origin: Origin {
+                origin: &Origin {
                     address: IpAddr::from([192, 0, 2, 7]),
+                    ingress: Ingress::Public,
                     transport: Transport::Http,
                 },
                 latency: None,

@@ -45,15 +45,14 @@ pub enum Endpoint {
 }
 
 impl Access {
-    /// The rule that keeps a caller out; `None` if it may come.
+    /// The rule that keeps a caller of the public network out; `None` if there is none.
     ///
     /// The first rule that matches decides, and whom none matches may come. An IPv4 address that is
     /// written as an IPv6 one is that IPv4 address.
     ///
     /// # Source
     /// *Configure IP filter rules* of the service. That IPv6 is taken is ours.
-    #[must_use]
-    pub fn rejection(&self, address: IpAddr, endpoint: Endpoint) -> Option<&IpRule> {
+    pub(super) fn rule_against(&self, address: IpAddr, endpoint: Endpoint) -> Option<&IpRule> {
         let mut rules = self.rules.iter();
         rules
             .find(|rule| {

@@ -1,22 +1,27 @@
 //! Who may operate an instance, and what for.
 
 mod address;
+mod network;
 mod token;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use self::address::{Endpoint, IpAction, IpMask, IpMaskError, IpRule, MAX_IP_RULES};
+pub use self::network::{Ingress, MAX_PRIVATE_ENDPOINTS, Network, Rejection};
 pub use self::token::{MAX_POLICY_TOKEN_BYTES, PolicyToken};
 use crate::id::SecretBytes;
 
-/// Who may do what with an instance, and from where. By default nobody may do anything, from anywhere.
+/// Who may do what with an instance, and from where. By default nobody may do anything, from anywhere in the
+/// public network.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Shared access policies, each name once without regard to case.
     pub policies: Vec<AccessPolicy>,
     /// Rules about callers' addresses, operators' and devices', in the order in which they are asked.
     pub rules: Vec<IpRule>,
+    /// By which doors it can be reached.
+    pub network: Network,
 }
 
 impl Access {

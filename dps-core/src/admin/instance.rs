@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::policies::check_names;
-use super::settings::check_rules;
+use super::settings::{check_network, check_rules};
 use super::{Admin, AdminError};
 use crate::id::SecretBytes;
 use crate::instance::{Instance, MAX_HUBS};
@@ -133,6 +133,7 @@ fn check_instance(instance: &Instance) -> Result<(), AdminError> {
     }
     check_names(&instance.access.policies)?;
     check_rules(&instance.access.rules)?;
+    check_network(&instance.access.network)?;
     let all = &instance.certificates;
     if let limit @ 1.. = instance.quotas.certificates
         && all.len() as u64 > limit

@@ -1,12 +1,12 @@
 //! What an instance is set to, as many operators change it at once.
 //!
-//! Hubs, shared access policies, IP rules and quotas stand in one record, and have one version: that of the
+//! Hubs, shared access policies, IP rules, doors and quotas stand in one record, and have one version: that of the
 //! instance. Certificates are records of their own.
 
 use std::sync::Arc;
 
 use super::{Admin, AdminError, Precondition, ROUNDS, Revision};
-use crate::access::{IpRule, MAX_IP_RULES};
+use crate::access::{IpRule, MAX_IP_RULES, MAX_PRIVATE_ENDPOINTS, Network};
 use crate::allocate::Policy;
 use crate::instance::{Instance, Quotas};
 use crate::record::{
@@ -21,6 +21,9 @@ use crate::store::{Change, Expect, Key, StoreError, Table, Version, Write};
 /// *Configure IP filter rules* of the service, for the characters as well.
 const RULE_NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=128;
 const RULE_NAME_MARKS: &[u8] = br"-:/\.+%_#*?!(),=@;'";
+
+/// Bytes of the name of a private endpoint. Our choice.
+const ENDPOINT_NAME_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 
 impl Admin {
     /// The instance with its certificates, as it is now; `None` if there is none.
@@ -119,6 +122,30 @@ impl Admin {
         .await
     }
 
+    /// Sets by which doors the instance can be reached. Counts from the next request, also of callers who have
+    /// proven themselves before.
+    ///
+    /// Whoever closes the door that it comes through has locked itself out, as with
+    /// [`Admin::set_ip_rules`].
+    ///
+    /// # Errors
+    /// [`AdminError::Full`] for more than [`MAX_PRIVATE_ENDPOINTS`]; [`AdminError::Invalid`] for a name that
+    /// stands twice, or has other than 1 to 64 ASCII letters, digits and `- . _`; [`AdminError::NotFound`]
+    /// without an instance; [`AdminError::Exists`] or [`AdminError::Changed`] if `precondition` does not hold.
+    pub async fn set_network(
+        &self,
+        network: Network,
+        precondition: Precondition,
+    ) -> Result<Revision<Network>, AdminError> {
+        check_network(&network)?;
+        self.change_instance(|instance, version| {
+            precondition.holds(version, true)?;
+            instance.access.network.clone_from(&network);
+            Ok(network.clone())
+        })
+        .await
+    }
+
     /// The instance without its certificates.
     pub(super) async fn settings(&self) -> Result<Revision<Instance>, AdminError> {
         let stored = self.read(instance_key(&self.scope)).await?;
@@ -170,6 +197,25 @@ impl Precondition {
             _ => Ok(()),
         }
     }
+}
+
+pub(super) fn check_network(network: &Network) -> Result<(), AdminError> {
+    if network.private.len() > MAX_PRIVATE_ENDPOINTS {
+        let limit = MAX_PRIVATE_ENDPOINTS as u64;
+        return Err(AdminError::Full { limit });
+    }
+    for (nth, name) in network.private.iter().enumerate() {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if !ENDPOINT_NAME_BYTES.contains(&name.len()) || !name.bytes().all(known) {
+            return Err(AdminError::invalid(
+                "the name of a private endpoint has 1 to 64 ASCII letters, digits and - . _",
+            ));
+        }
+        if network.private.iter().take(nth).any(|other| other == name) {
+            return Err(AdminError::invalid("a private endpoint is named twice"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn check_rules(rules: &[IpRule]) -> Result<(), AdminError> {

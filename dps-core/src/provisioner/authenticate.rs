@@ -56,10 +56,12 @@ impl Parts {
         let fresh = std::array::from_fn(|n| random[16 + n]);
         let mut trace = Trace::default();
         let identified = self.identify(hello, now, tracking, fresh, &mut trace).await;
-        let origin = hello.origin;
+        let origin = || hello.origin.clone();
         let kind = match &identified {
-            Ok(None) => Some(EventKind::Refused { origin }),
-            Ok(Some(Authentication::Challenge { .. })) => Some(EventKind::Challenged { origin }),
+            Ok(None) => Some(EventKind::Refused { origin: origin() }),
+            Ok(Some(Authentication::Challenge { .. })) => {
+                Some(EventKind::Challenged { origin: origin() })
+            }
             _ => None,
         };
         if let Some(kind) = kind {
@@ -116,10 +118,10 @@ impl Parts {
             trace.push(Step::NoSuchScope);
             return Ok(None);
         };
-        let access = &snapshot.instance.access;
-        if let Some(rule) = access.rejection(hello.origin.address, Endpoint::Device) {
-            let rule = Arc::clone(&rule.name);
-            trace.push(Step::AddressRejected { rule });
+        let (access, origin) = (&snapshot.instance.access, &hello.origin);
+        if let Some(rejection) = access.rejection(origin.address, &origin.ingress, Endpoint::Device)
+        {
+            trace.push(rejection.into());
             return Ok(None);
         }
 

@@ -90,6 +90,7 @@ impl ProvisionerBuilder {
                     .or_else(Crypto::built_in)
                     .ok_or(ConfigError::NoCrypto)?,
                 snapshots: RwLock::default(),
+                counts: RwLock::default(),
             }),
         })
     }

@@ -126,10 +126,10 @@ impl Caller<'_> {
         let snapshot = snapshot
             .map_err(|e| self.broken(&e))?
             .ok_or_else(|| self.unauthorized())?;
-        let (access, address) = (&snapshot.instance.access, self.session.origin().address);
-        if let Some(rule) = access.rejection(address, Endpoint::Device) {
-            let rule = Arc::clone(&rule.name);
-            return Err(self.refused(Step::AddressRejected { rule }));
+        let (access, origin) = (&snapshot.instance.access, self.session.origin());
+        if let Some(rejection) = access.rejection(origin.address, &origin.ingress, Endpoint::Device)
+        {
+            return Err(self.refused(rejection.into()));
         }
         let (enrollment, expect) = match (&proven.owner.group, stored) {
             (None, Some(stored)) => {
@@ -190,7 +190,7 @@ impl Caller<'_> {
         trace.push(because);
         self.emit(
             EventKind::Refused {
-                origin: self.session.origin(),
+                origin: self.session.origin().clone(),
             },
             Arc::new(trace),
         );

@@ -10,12 +10,13 @@ mod caller;
 mod challenge;
 mod fresh;
 mod poll;
+mod quota;
 mod register;
 mod sweep;
 mod work;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Parts {
     events: Arc<dyn EventSink>,
     crypto: Crypto,
     snapshots: RwLock<BTreeMap<IdScope, Arc<Snapshot>>>,
+    /// Registrations of each tenant, as far as this node knows.
+    counts: RwLock<BTreeMap<IdScope, Arc<AtomicU64>>>,
 }
 
 #[async_trait]

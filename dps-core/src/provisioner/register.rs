@@ -49,6 +49,11 @@ impl Caller<'_> {
         for _ in 0..ROUNDS {
             let record = view.registration().map_err(|e| self.broken(&e))?;
             let mut trace = self.proven.trace.continued();
+            if record.is_none()
+                && let Some(limit) = self.is_full(&view)
+            {
+                return Ok(self.turn_away(limit, fresh, trace));
+            }
             let decision = decide(
                 &Ask {
                     scope: self.session.scope(),
@@ -236,6 +241,9 @@ impl Caller<'_> {
             .store()
             .commit(&keys.shard, &writes)
             .await?;
+        if before.is_none() {
+            self.add();
+        }
 
         let operation = record.operation.id.clone();
         self.emit(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{StoredRule, load_rule, store_rule};
 use super::{Base64, corrupt, decode, encode};
-use crate::access::{Access, AccessPolicy, Rights};
+use crate::access::{Access, AccessPolicy, Network, Rights};
 use crate::allocate::Policy;
 use crate::id::{HubName, SecretBytes};
 use crate::instance::{Instance, LinkedHub, Quotas};
@@ -23,9 +23,18 @@ struct Stored<'a> {
     policies: Vec<StoredPolicy<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rules: Vec<StoredRule<'a>>,
+    /// Left out if it is the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<StoredNetwork<'a>>,
     /// Left out if they are the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quotas: Option<StoredQuotas>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredNetwork<'a> {
+    public: bool,
+    private: Vec<Cow<'a, str>>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -34,6 +43,9 @@ struct StoredQuotas {
     x509_groups: u64,
     symmetric_key_groups: u64,
     certificates: u64,
+    /// Not written before there was such a quota.
+    #[serde(default = "usual_registrations")]
+    registrations: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +83,8 @@ pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> 
         hubs: hubs.collect(),
         policies: instance.access.policies.iter().map(store_policy).collect(),
         rules: instance.access.rules.iter().map(store_rule).collect(),
+        network: (instance.access.network != Network::default())
+            .then(|| store_network(&instance.access.network)),
         quotas: (instance.quotas != Quotas::default()).then(|| store_quotas(instance.quotas)),
     })
 }
@@ -105,9 +119,34 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
                 .into_iter()
                 .map(|rule| load_rule(&rule))
                 .collect::<Result<_, _>>()?,
+            network: stored
+                .network
+                .map_or_else(Network::default, |stored| load_network(&stored)),
         },
         quotas: stored.quotas.map_or_else(Quotas::default, load_quotas),
     })
+}
+
+fn store_network(network: &Network) -> StoredNetwork<'_> {
+    StoredNetwork {
+        public: network.public,
+        private: network.private.iter().map(|name| (**name).into()).collect(),
+    }
+}
+
+fn load_network(stored: &StoredNetwork<'_>) -> Network {
+    Network {
+        public: stored.public,
+        private: stored
+            .private
+            .iter()
+            .map(|name| Arc::from(&**name))
+            .collect(),
+    }
+}
+
+fn usual_registrations() -> u64 {
+    Quotas::default().registrations
 }
 
 const fn store_quotas(quotas: Quotas) -> StoredQuotas {
@@ -116,12 +155,14 @@ const fn store_quotas(quotas: Quotas) -> StoredQuotas {
         x509_groups,
         symmetric_key_groups,
         certificates,
+        registrations,
     } = quotas;
     StoredQuotas {
         enrollments,
         x509_groups,
         symmetric_key_groups,
         certificates,
+        registrations,
     }
 }
 
@@ -131,12 +172,14 @@ const fn load_quotas(stored: StoredQuotas) -> Quotas {
         x509_groups,
         symmetric_key_groups,
         certificates,
+        registrations,
     } = stored;
     Quotas {
         enrollments,
         x509_groups,
         symmetric_key_groups,
         certificates,
+        registrations,
     }
 }
 

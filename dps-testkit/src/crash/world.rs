@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_core::access::Access;
+use dps_core::access::{Access, Ingress};
 use dps_core::admin::Admin;
 use dps_core::allocate::{Allocation, AllocationHook, AllocationRequest, HookError, Policy};
 use dps_core::api::{
@@ -178,6 +178,7 @@ impl World {
             operation: None,
             origin: Origin {
                 address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                ingress: Ingress::Public,
                 transport: Transport::Http,
             },
         };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_core::access::Access;
+use dps_core::access::{Access, Ingress};
 use dps_core::admin::{Admin, AdminError};
 use dps_core::allocate::{AllocationHook, Policy};
 use dps_core::api::{
@@ -170,6 +170,7 @@ impl Service {
             operation: None,
             origin: Origin {
                 address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                ingress: Ingress::Public,
                 transport: Transport::Http,
             },
         };

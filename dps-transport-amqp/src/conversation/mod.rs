@@ -229,6 +229,7 @@ impl Conversation for Session<'_> {
                     operation: None,
                     origin: Origin {
                         address: self.peer.address,
+                        ingress: self.peer.ingress.clone(),
                         transport: self.transport,
                     },
                 }));

@@ -114,6 +114,7 @@ impl ServiceApi {
             path: &path,
             authorization: authorization(head),
             address: peer.address,
+            ingress: &peer.ingress,
         };
         let (now, address) = (self.operators.now(), peer.address);
         if !self.failures.is_open(address, now) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_core::Provisioner;
-use dps_core::access::{Access, AccessPolicy, Rights};
+use dps_core::access::{Access, AccessPolicy, Network, Rights};
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::event::Recent;
@@ -133,6 +133,7 @@ fn instance(host: &str) -> Instance {
         access: Access {
             policies: policies.to_vec(),
             rules: Vec::new(),
+            network: Network::default(),
         },
         quotas: Quotas::default(),
     }

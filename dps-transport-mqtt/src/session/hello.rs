@@ -38,6 +38,7 @@ pub(crate) fn hello(connect: &Connect<'_>, peer: &Peer, transport: Transport) ->
         operation: None,
         origin: Origin {
             address: peer.address,
+            ingress: peer.ingress.clone(),
             transport,
         },
     };

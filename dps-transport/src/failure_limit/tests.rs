@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use dps_core::access::Ingress;
 use dps_core::api::{DeviceResponse, Origin, Session, Transport};
 use dps_core::attest::{Attested, SignIn};
 use dps_core::crypto::CryptoError;
@@ -93,6 +94,7 @@ impl Bench {
             operation: None,
             origin: Origin {
                 address: from.parse().unwrap(),
+                ingress: Ingress::Public,
                 transport: Transport::Http,
             },
         };

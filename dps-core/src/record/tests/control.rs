@@ -1,7 +1,7 @@
 //! Samples of what operators change of an instance.
 
 use super::*;
-use crate::access::{Access, AccessPolicy, Endpoint, IpAction, IpMask, IpRule, Rights};
+use crate::access::{Access, AccessPolicy, Endpoint, IpAction, IpMask, IpRule, Network, Rights};
 use crate::allocate::Policy;
 use crate::instance::{CaCertificate, HeldCertificate, Instance, PendingCode, Quotas};
 
@@ -32,6 +32,7 @@ fn an_instance_with_policies_and_ip_rules() {
                 rule("plant", IpAction::Accept, "2001:db8::/32", device),
                 rule("rest", IpAction::Reject, "0.0.0.0/0", None),
             ],
+            network: Network::default(),
         },
         quotas: Quotas::default(),
     };

@@ -1,7 +1,7 @@
 //! Samples of what operators write.
 
 use super::*;
-use crate::access::{Access, AccessPolicy, Rights};
+use crate::access::{Access, AccessPolicy, Network, Rights};
 use crate::allocate::Policy;
 use crate::enrollment::{
     Attestation, CustomAllocation, Enrollment, ReprovisionPolicy, Slots, Subject, Url,
@@ -180,12 +180,17 @@ fn an_instance_with_operators_and_quotas_of_its_own() {
                 rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
             }],
             rules: Vec::new(),
+            network: Network {
+                public: false,
+                private: vec!["plant-7".into()],
+            },
         },
         quotas: Quotas {
             enrollments: 5,
             x509_groups: 6,
             symmetric_key_groups: 0,
             certificates: 7,
+            registrations: 8,
         },
     };
     frozen(

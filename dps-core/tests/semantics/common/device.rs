@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dps_core::access::Ingress;
 use dps_core::api::{DeviceHello, Origin, Transport};
 use dps_core::attest::{Evidence, derive_device_key};
 use dps_core::id::{ApiVersion, OperationId, RegistrationId, SecretBytes};
@@ -23,6 +24,7 @@ pub struct Device {
     pub payload: Option<Value>,
     pub transport: Transport,
     pub address: IpAddr,
+    pub ingress: Ingress,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ impl Device {
             payload: None,
             transport: Transport::Http,
             address: IpAddr::from([192, 0, 2, 7]),
+            ingress: Ingress::Public,
         }
     }
 
@@ -94,6 +97,11 @@ impl Device {
         self
     }
 
+    pub fn at_endpoint(mut self, name: &str) -> Self {
+        self.ingress = Ingress::Private(name.into());
+        self
+    }
+
     pub fn speaking(mut self, version: &str) -> Self {
         self.version = ApiVersion::parse(version).unwrap();
         self
@@ -128,6 +136,7 @@ impl Device {
             operation: operation.cloned(),
             origin: Origin {
                 address: self.address,
+                ingress: self.ingress.clone(),
                 transport: self.transport,
             },
         }

@@ -1,6 +1,6 @@
 //! Hubs that are linked and unlinked while devices register.
 
-use dps_core::access::{Action, IpMask};
+use dps_core::access::{Action, Ingress, IpMask};
 use dps_core::admin::{HubDraft, MAX_CREDENTIAL_BYTES, MAX_LOCATION_BYTES, Precondition};
 use dps_core::egress::Egress;
 use dps_core::error::Failure;
@@ -226,6 +226,7 @@ fn operators_link_the_hubs_that_the_service_permits() {
         path: "/",
         authorization: Some(&token),
         address: [192, 0, 2, 7].into(),
+        ingress: &Ingress::Public,
     };
     let strict = operators(&world);
     let loose = operators(&world).with_egress(Egress::anywhere());

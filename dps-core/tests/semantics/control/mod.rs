@@ -2,13 +2,14 @@
 
 mod certificates;
 mod hubs;
+mod network;
 mod policies;
 mod rules;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dps_core::access::{AccessPolicy, Action, Endpoint, IpAction, IpMask, IpRule, Rights};
+use dps_core::access::{AccessPolicy, Action, Endpoint, Ingress, IpAction, IpMask, IpRule, Rights};
 use dps_core::admin::{Admin, AdminError, PolicyDraft, Precondition};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::SecretBytes;
@@ -33,8 +34,18 @@ fn operators(world: &World) -> Operators {
 /// What becomes of an operator who signs with `key` and calls from `address`.
 fn admit(
     world: &World,
-    (policy, key): (&str, &SecretBytes),
+    credential: (&str, &SecretBytes),
     address: &str,
+    action: Action,
+) -> Result<Admin, ServiceError> {
+    admit_through(world, credential, (address, &Ingress::Public), action)
+}
+
+/// The same for one who comes through that door.
+fn admit_through(
+    world: &World,
+    (policy, key): (&str, &SecretBytes),
+    (address, ingress): (&str, &Ingress),
     action: Action,
 ) -> Result<Admin, ServiceError> {
     let expires = world.clock.now().plus(HOUR);
@@ -44,6 +55,7 @@ fn admit(
         path: "/",
         authorization: Some(&token),
         address: address.parse::<IpAddr>().unwrap(),
+        ingress,
     };
     block_on(operators(world).admit(&hello, &[action]))
 }

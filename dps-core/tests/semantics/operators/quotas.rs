@@ -1,7 +1,11 @@
 //! There are at most as many entries as the instance's quotas say.
 
 use dps_core::admin::Precondition::{Any, Present};
+use dps_core::error::Failure;
+use dps_core::event::EventKind;
 use dps_core::instance::{Instance, Quotas};
+use dps_core::registration::Status;
+use dps_core::trace::Step;
 
 use super::*;
 
@@ -125,4 +129,82 @@ fn an_instance_has_at_most_so_many_certificates() {
     assert_eq!(word(&block_on(admin.put_instance(&instance(2)))), "full");
     block_on(admin.put_instance(&instance(3))).unwrap();
     block_on(admin.put_instance(&instance(0))).unwrap();
+}
+
+/// What a device is told, and how much was written meanwhile.
+fn counted(world: &World) -> u64 {
+    block_on(world.service.count_registrations(&scope(SCOPE))).unwrap()
+}
+
+fn press(nth: u32) -> Device {
+    Device::derived(&format!("press-{nth}"), &key(1))
+}
+
+#[test]
+fn a_device_that_would_be_one_too_many_is_told_that_it_failed_and_nothing_is_written() {
+    let world = with(Quotas {
+        registrations: 3,
+        ..Quotas::UNLIMITED
+    });
+    world.put(&group("presses", keys(1, 1)));
+    assert_eq!(world.register(&press(0)).status(), Status::Assigned);
+    assert_eq!(counted(&world), 1);
+    // What is added after the count counts at once.
+    assert_eq!(world.register(&press(1)).status(), Status::Assigned);
+    assert_eq!(world.register(&press(2)).status(), Status::Assigned);
+    let told = world.register(&press(3));
+    assert_eq!(told.status(), Status::Failed);
+    assert_eq!(told.failure(), Failure::TOO_MANY_REGISTRATIONS);
+    assert_eq!(counted(&world), 3);
+    let id = RegistrationId::parse("press-3").unwrap();
+    assert!(block_on(world.admin.registration(&id)).unwrap().is_none());
+    let last = world.events.of(&scope(SCOPE), &id).pop().unwrap();
+    assert_eq!(last.kind, EventKind::TurnedAway);
+    let why = Step::TooManyRegistrations { limit: 3 };
+    assert_eq!(last.trace.steps().last(), Some(&why));
+    // Devices that are known register again, as often as they like.
+    assert_eq!(world.register(&press(0)).status(), Status::Assigned);
+    // One that is forgotten makes room, from the next count on.
+    let gone = RegistrationId::parse("press-1").unwrap();
+    block_on(world.admin.remove_registration(&gone, Any)).unwrap();
+    assert_eq!(world.register(&press(3)).status(), Status::Failed);
+    assert_eq!(counted(&world), 2);
+    assert_eq!(world.register(&press(3)).status(), Status::Assigned);
+    assert_eq!(world.register(&press(4)).status(), Status::Failed);
+}
+
+#[test]
+fn nobody_is_turned_away_before_the_first_count_nor_without_a_quota() {
+    let quota = |registrations| Quotas {
+        registrations,
+        ..Quotas::UNLIMITED
+    };
+    let world = with(quota(1));
+    world.put(&group("presses", keys(1, 1)));
+    for nth in 0..3 {
+        assert_eq!(world.register(&press(nth)).status(), Status::Assigned);
+    }
+    assert_eq!(counted(&world), 3);
+    assert_eq!(world.register(&press(3)).status(), Status::Failed);
+    block_on(world.admin.set_quotas(quota(0), Any)).unwrap();
+    assert_eq!(world.register(&press(3)).status(), Status::Assigned);
+    assert_eq!(counted(&world), 4);
+}
+
+#[test]
+fn a_device_of_a_disabled_entry_is_not_written_down_either() {
+    let world = with(Quotas {
+        registrations: 1,
+        ..Quotas::UNLIMITED
+    });
+    world.put(&group("presses", keys(1, 1)));
+    world.register(&press(0));
+    assert_eq!(counted(&world), 1);
+    let off = Enrollment {
+        enabled: false,
+        ..group("presses", keys(1, 1))
+    };
+    world.put(&off);
+    assert_eq!(world.register(&press(1)).status(), Status::Failed);
+    assert_eq!(counted(&world), 1);
 }

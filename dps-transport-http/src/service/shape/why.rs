@@ -76,6 +76,7 @@ fn happened(event: &Event) -> Happened<'_> {
             (what, None, Some(operation))
         }
         EventKind::Worked { operation, status } => (status.word(), None, Some(operation)),
+        EventKind::TurnedAway => ("turnedAway", None, None),
         EventKind::Cleaned => ("cleaned", None, None),
         _ => ("other", None, None),
     };
