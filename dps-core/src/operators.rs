@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::{Action, Endpoint, PolicyToken};
+use crate::access::{
+    Access, Action, BearerToken, Endpoint, PolicyToken, TokenError, TokenVerifier,
+};
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
@@ -39,6 +41,7 @@ pub struct Operators {
     clock: Arc<dyn Clock>,
     crypto: Option<Crypto>,
     events: Option<Recent>,
+    tokens: Option<Arc<dyn TokenVerifier>>,
 }
 
 impl Operators {
@@ -50,6 +53,7 @@ impl Operators {
             clock: Arc::new(SystemClock),
             crypto: Crypto::built_in(),
             events: None,
+            tokens: None,
         }
     }
 
@@ -65,6 +69,14 @@ impl Operators {
     #[must_use]
     pub fn with_events(mut self, events: Recent) -> Self {
         self.events = Some(events);
+        self
+    }
+
+    /// Takes tokens of the OpenID providers that an instance names, too, if `tokens` says that they are good.
+    /// Default: none, whatever instances name.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenVerifier>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -98,7 +110,7 @@ impl Operators {
     ///
     /// # Errors
     /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
-    /// key, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
+    /// key or token, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
@@ -121,15 +133,10 @@ impl Operators {
         if access.rejection(hello.address, Endpoint::Service).is_some() {
             return Err(refused());
         }
-        let token = hello.authorization.and_then(PolicyToken::parse);
-        let token = token.ok_or_else(refused)?;
-        let policy = access.policy(token.policy());
-        let allowed = policy.is_some_and(|policy| {
-            (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
-                && token.covers(hello.host, hello.path)
-                && token.expires().plus(SKEW) > self.clock.now()
-                && actions.iter().all(|action| policy.rights.allow(*action))
-        });
+        let allowed = match hello.authorization {
+            Some(shown) => self.allows(access, hello, shown, actions).await?,
+            None => false,
+        };
         if !allowed {
             return Err(refused());
         }
@@ -138,6 +145,41 @@ impl Operators {
             Some(crypto) => admin.with_crypto(crypto),
             None => admin,
         })
+    }
+
+    /// Whether what is shown is good for all of `actions`.
+    async fn allows(
+        &self,
+        access: &Access,
+        hello: &OperatorHello<'_>,
+        shown: &str,
+        actions: &[Action],
+    ) -> Result<bool, ServiceError> {
+        if let Some(token) = PolicyToken::parse(shown) {
+            let policy = access.policy(token.policy());
+            return Ok(policy.is_some_and(|policy| {
+                (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
+                    && token.covers(hello.host, hello.path)
+                    && token.expires().plus(SKEW) > self.clock.now()
+                    && actions.iter().all(|action| policy.rights.allow(*action))
+                    && !access.disable_local_auth
+            }));
+        }
+        let (Some(tokens), Some(token)) = (&self.tokens, BearerToken::parse(shown)) else {
+            return Ok(false);
+        };
+        // Who else made a token is not asked, so that a stranger decides nobody to ask.
+        let Some(issuer) = token.issuer().and_then(|url| access.issuer(url)) else {
+            return Ok(false);
+        };
+        match tokens.verify(&token, issuer, self.clock.now()).await {
+            Ok(claims) => {
+                let may = issuer.actions(&claims);
+                Ok(actions.iter().all(|action| may.allow(*action)))
+            }
+            Err(TokenError::Refused(_)) => Ok(false),
+            Err(TokenError::Unavailable(_)) => Err(unavailable()),
+        }
     }
 }
 

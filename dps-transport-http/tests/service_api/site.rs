@@ -132,7 +132,7 @@ fn instance(host: &str) -> Instance {
         certificates: Vec::new(),
         access: Access {
             policies: policies.to_vec(),
-            rules: Vec::new(),
+            ..Access::default()
         },
         quotas: Quotas::default(),
     }

@@ -179,7 +179,7 @@ fn an_instance_with_operators_and_quotas_of_its_own() {
                 secondary: secret(8),
                 rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
             }],
-            rules: Vec::new(),
+            ..Access::default()
         },
         quotas: Quotas {
             enrollments: 5,
