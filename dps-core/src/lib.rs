@@ -147,6 +147,7 @@ pub mod api;
 pub mod attest;
 pub mod certificate;
 pub mod crypto;
+pub mod egress;
 pub mod enrollment;
 pub mod error;
 pub mod event;

@@ -9,6 +9,7 @@ use crate::access::{
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
+use crate::egress::Egress;
 use crate::error::{Reason, ServiceError};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
@@ -42,6 +43,7 @@ pub struct Operators {
     crypto: Option<Crypto>,
     events: Option<Recent>,
     tokens: Option<Arc<dyn TokenVerifier>>,
+    egress: Egress,
 }
 
 impl Operators {
@@ -54,6 +56,7 @@ impl Operators {
             crypto: Crypto::built_in(),
             events: None,
             tokens: None,
+            egress: Egress::default(),
         }
     }
 
@@ -77,6 +80,11 @@ impl Operators {
     #[must_use]
     pub fn with_tokens(mut self, tokens: Arc<dyn TokenVerifier>) -> Self {
         self.tokens = Some(tokens);
+    /// Lets operators name hosts that `egress` permits, and no others. Default: those with a public address,
+    /// or a name; whoever calls them asks again about the addresses that a name stands for.
+    #[must_use]
+    pub fn with_egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
         self
     }
 
@@ -141,6 +149,7 @@ impl Operators {
             return Err(refused());
         }
         let admin = Admin::new(Arc::clone(&tenant.store), tenant.scope);
+        let admin = admin.with_egress(self.egress.clone());
         Ok(match self.crypto {
             Some(crypto) => admin.with_crypto(crypto),
             None => admin,

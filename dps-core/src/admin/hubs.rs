@@ -53,7 +53,8 @@ impl Admin {
     /// Nobody calls the hub to see whether it is there.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] for a weight, location or credential out of its bounds;
+    /// [`AdminError::Invalid`] for a weight, location or credential out of its bounds, and for a name that
+    /// the service may not call ([`Admin::with_egress`]);
     /// [`AdminError::Full`] for more than [`MAX_HUBS`]; [`AdminError::NotFound`] without an instance;
     /// [`AdminError::Exists`] or [`AdminError::Changed`] if `precondition` does not hold.
     pub async fn put_hub(
@@ -62,6 +63,11 @@ impl Admin {
         precondition: Precondition,
     ) -> Result<Revision<LinkedHub>, AdminError> {
         check(&draft)?;
+        if !self.egress.permits_host(draft.name.as_str()) {
+            return Err(AdminError::invalid(
+                "the service may not call a hub of this name",
+            ));
+        }
         self.change_instance(|instance, version| {
             let hubs = &mut instance.hubs;
             let count = hubs.len();

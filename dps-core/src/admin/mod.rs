@@ -30,6 +30,7 @@ pub use self::hubs::{HubDraft, MAX_CREDENTIAL_BYTES, MAX_LOCATION_BYTES};
 pub use self::policies::{KeySlot, MAX_POLICIES, PolicyDraft};
 use crate::certificate::ProofError;
 use crate::crypto::{Crypto, CryptoError};
+use crate::egress::Egress;
 use crate::enrollment::DraftError;
 use crate::id::{GroupId, IdScope, RegistrationId};
 use crate::store::{Key, Store, StoreError, Version, Versioned};
@@ -43,6 +44,7 @@ pub struct Admin {
     store: Arc<dyn Store>,
     scope: IdScope,
     crypto: Option<Crypto>,
+    egress: Egress,
 }
 
 /// Names an entry of the enrollment list.
@@ -144,6 +146,7 @@ impl Admin {
             store,
             scope,
             crypto: Crypto::built_in(),
+            egress: Egress::default(),
         }
     }
 
@@ -158,6 +161,13 @@ impl Admin {
     #[must_use]
     pub fn with_crypto(mut self, crypto: Crypto) -> Self {
         self.crypto = Some(crypto);
+        self
+    }
+
+    /// Links hubs that `egress` permits, and no others. Default: those with a public address, or a name.
+    #[must_use]
+    pub fn with_egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
         self
     }
 

@@ -1,12 +1,17 @@
 //! Hubs that are linked and unlinked while devices register.
 
+use dps_core::access::{Action, IpMask};
 use dps_core::admin::{HubDraft, MAX_CREDENTIAL_BYTES, MAX_LOCATION_BYTES, Precondition};
+use dps_core::egress::Egress;
 use dps_core::error::Failure;
 use dps_core::id::SecretBytes;
 use dps_core::instance::{LinkedHub, MAX_HUBS};
+use dps_core::operators::OperatorHello;
+use dps_core::time::Clock;
 use dps_testkit::run::block_on;
+use dps_testkit::sas;
 
-use super::{ANY, fault, version};
+use super::{ANY, HOST, fault, operators, owner, version};
 use crate::common::*;
 
 fn draft(name: &str) -> HubDraft {
@@ -187,4 +192,46 @@ fn two_hubs_that_are_linked_at_once_are_both_linked() {
     )
     .unwrap();
     assert_eq!(names(&world), [A, B, C, "d.hub.example", "e.hub.example"]);
+}
+
+#[test]
+fn a_hub_on_an_address_that_only_we_can_reach_is_linked_only_where_the_service_permits_it() {
+    let world = World::new();
+    for name in [
+        "localhost",
+        "hub.localhost",
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "127.1",
+    ] {
+        let refused = block_on(world.admin.put_hub(draft(name), ANY));
+        assert_eq!(fault(refused), "invalid", "{name}");
+    }
+    let egress = Egress::default().with_range(IpMask::parse("10.0.0.0/8").unwrap());
+    let admin = world.admin.with_egress(egress);
+    block_on(admin.put_hub(draft("10.1.2.3"), ANY)).unwrap();
+    let refused = block_on(admin.put_hub(draft("192.168.0.1"), ANY));
+    assert_eq!(fault(refused), "invalid");
+}
+
+#[test]
+fn operators_link_the_hubs_that_the_service_permits() {
+    let world = World::new();
+    let owner = owner(&world);
+    let token = sas::policy_token(&owner.primary, "owner", HOST, world.clock.now().plus(HOUR));
+    let hello = OperatorHello {
+        host: HOST,
+        path: "/",
+        authorization: Some(&token),
+        address: [192, 0, 2, 7].into(),
+    };
+    let strict = operators(&world);
+    let loose = operators(&world).with_egress(Egress::anywhere());
+    for (operators, linked) in [(strict, false), (loose, true)] {
+        let admin = block_on(operators.admit(&hello, &[Action::Configure])).unwrap();
+        let done = block_on(admin.put_hub(draft("localhost"), ANY));
+        assert_eq!(done.is_ok(), linked);
+    }
 }
