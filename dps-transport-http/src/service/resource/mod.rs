@@ -6,11 +6,9 @@ mod query;
 mod registration;
 mod why;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use dps_core::admin::{Admin, AdminError};
-use dps_core::error::{Reason, ServiceError};
+use dps_core::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use dps_core::json;
 use dps_core::operators::Operators;
 use dps_core::store::StoreError;
@@ -21,9 +19,6 @@ use serde_json::Value;
 use super::route::{Kind, Operation};
 use crate::reply::{Answer, Stamp};
 use crate::transport;
-
-/// How long to wait when a store does not answer, as callers are told.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// A request that has been let in.
 #[derive(Clone, Copy)]
