@@ -15,5 +15,6 @@ mod lists;
 mod operator;
 mod refused;
 mod registrations;
+mod rules;
 mod site;
 mod why;

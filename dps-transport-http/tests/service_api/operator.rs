@@ -8,12 +8,12 @@ use dps_testkit::sas::policy_token;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::site::{HOUR, Site, key};
+use crate::site::{HOUR, ONE, Site, key};
 
 const VERSION: &str = "api-version=2021-10-01";
 
@@ -23,8 +23,12 @@ pub struct Operator {
     pub host: String,
     /// What it shows.
     pub token: Option<String>,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Box<dyn Stream>>,
 }
+
+/// What bytes go over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Operator {
     /// One with a token of `policy` for all of `host`.
@@ -32,7 +36,19 @@ impl Operator {
         Self::with_token(site, host, Some(token(site, host, policy))).await
     }
 
+    /// As [`Operator::new`], calling from any address that there may be.
+    pub async fn calling_from(site: &Site, address: &str, policy: &str) -> Self {
+        let socket = Box::new(site.connect(address));
+        Self::over(site, socket, ONE, Some(token(site, ONE, policy))).await
+    }
+
     pub async fn with_token(site: &Site, host: &str, token: Option<String>) -> Self {
+        let socket = TcpStream::connect(site.address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self::over(site, Box::new(socket), host, token).await
+    }
+
+    async fn over(site: &Site, socket: Box<dyn Stream>, host: &str, token: Option<String>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(site.root.certificate_der().clone()).unwrap();
         let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -41,8 +57,6 @@ impl Operator {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let socket = TcpStream::connect(site.address).await.unwrap();
-        socket.set_nodelay(true).unwrap();
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         Self {
