@@ -12,7 +12,8 @@ const RULES: &str = "/instance/ipFilterRules";
 const HERE: &str = "192.0.2.7";
 const SIXTH: &str = "2001:db8::7";
 
-fn rules(rules: Value) -> Value {
+fn rules(rules: impl Into<Value>) -> Value {
+    let rules: Value = rules.into();
     json!({"ipFilterRules": rules})
 }
 
