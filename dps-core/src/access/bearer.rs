@@ -175,9 +175,9 @@ pub trait TokenVerifier: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// It is not good. Holds why, for whoever looks after the service; the caller is not told, and nothing of the
-    /// token stands in it.
-    #[error("the token is refused: {0}")]
+    /// It is not good. Holds why, as in "has expired", for whoever runs the node; the caller is not told, and
+    /// nothing of the token stands in it.
+    #[error("the token {0}")]
     Refused(&'static str),
     /// Its provider's keys are not known, and cannot be had now.
     #[error("the token cannot be verified right now")]

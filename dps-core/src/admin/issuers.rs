@@ -11,12 +11,11 @@ const MAX_NAME_BYTES: usize = 128;
 impl Admin {
     /// Sets the OpenID providers whose tokens are taken, all of them. Counts from the next request.
     ///
-    /// Whether a provider's host may be called is not asked here: it is when its keys are fetched.
-    ///
     /// # Errors
     /// [`AdminError::Full`] for more than [`MAX_ISSUERS`], or more than [`MAX_ROLES`] of one;
     /// [`AdminError::Invalid`] for a provider or a role that stands twice, for a URL that is not `https`, or has
-    /// a query, a fragment or a user, and for a text that is empty or longer than [`Issuer`] says;
+    /// a query, a fragment or a user, or a host that the service may not call ([`Admin::with_egress`]), and for a
+    /// text that is empty or longer than [`Issuer`] says;
     /// [`AdminError::NotFound`] without an instance; [`AdminError::Exists`] or [`AdminError::Changed`] if
     /// `precondition` does not hold.
     pub async fn set_issuers(
@@ -25,6 +24,14 @@ impl Admin {
         precondition: Precondition,
     ) -> Result<Revision<Vec<Issuer>>, AdminError> {
         check_issuers(&issuers)?;
+        if !issuers
+            .iter()
+            .all(|issuer| self.egress.permits_host(host(&issuer.url)))
+        {
+            return Err(AdminError::invalid(
+                "the service may not call an OpenID provider of this name",
+            ));
+        }
         self.change_instance(|instance, version| {
             precondition.holds(version, true)?;
             instance.access.issuers.clone_from(&issuers);
@@ -110,4 +117,14 @@ fn is_url(text: &str) -> bool {
     text.len() <= MAX_URL_BYTES
         && text.bytes().all(plain)
         && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':']))
+}
+
+/// The host of a URL that [`is_url`].
+fn host(url: &str) -> &str {
+    let rest = url.strip_prefix("https://").unwrap_or(url);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    }
 }

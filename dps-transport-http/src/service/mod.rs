@@ -29,6 +29,7 @@
 mod api;
 mod attestation;
 mod certificate;
+mod connection_string;
 mod enrollment;
 mod error;
 mod object;

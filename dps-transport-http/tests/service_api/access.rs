@@ -14,12 +14,20 @@ use dps_transport_http::service::{ROUTES, Route};
 use serde_json::json;
 
 use crate::operator::{Answer, Operator, token};
-use crate::site::{HOUR, ONE, POLICIES, Site, TWO, key};
+use crate::site::{CA, HOUR, HUB, ONE, POLICIES, SPARE, Site, TWO, key};
 
+/// Every route, with the name of something in the place of its `{id}`: of something that is there, where the
+/// instance has it.
 fn paths() -> impl Iterator<Item = (&'static Route, String)> {
-    ROUTES
-        .iter()
-        .map(|route| (route, route.path.replace("{id}", "dev-1")))
+    ROUTES.iter().map(|route| {
+        let id = match route.path.split('/').nth(2) {
+            Some("iotHubs") => HUB,
+            Some("authorizationPolicies" | "keys") => SPARE,
+            Some("certificates") => CA,
+            _ => "dev-1",
+        };
+        (route, route.path.replace("{id}", &id.replace(' ', "%20")))
+    })
 }
 
 async fn ask(operator: &mut Operator, route: &Route, path: &str) -> Answer {
@@ -93,6 +101,8 @@ async fn every_route_is_closed_to_every_foreign_credential() {
         ),
     ];
     site.clock.advance(HOUR / 2);
+    let mut owner = Operator::new(&site, ONE, "owner").await;
+    let before = owner.get("/instance").await.ok();
     for (what, token) in tokens {
         let mut operator = Operator::with_token(&site, ONE, token).await;
         for (route, path) in paths() {
@@ -109,6 +119,11 @@ async fn every_route_is_closed_to_every_foreign_credential() {
             assert_eq!(answer.code(), 401_000, "{host}: {} {path}", route.method);
         }
     }
+    assert_eq!(owner.get("/instance").await.ok(), before);
+    assert_eq!(
+        owner.get("/instance/certificates/plant%20ca").await.status,
+        200
+    );
 }
 
 #[tokio::test]
