@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dps_core::admin::Admin;
 use dps_core::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use dps_core::operators::{OperatorHello, Operators};
-use dps_transport::{Failures, Peer, percent_decode};
+use dps_transport::{Failures, Peer};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts as Head;
 use http_body::Body;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::resource::{self, Question};
 use super::route::Asked;
-use crate::address::Refusal;
+use crate::address::{self, Refusal};
 use crate::body;
 use crate::limits::Limits;
 use crate::reply::Stamp;
 use crate::transport::Answered;
 
-/// The service API over HTTP: enrollments, groups and registrations, for operators.
+/// The service API over HTTP: enrollments, groups, registrations and the instance, for operators.
 ///
 /// Mounted beside the device API by [`Http::with_service`](crate::Http::with_service), or alone by
 /// [`Http::operators`](crate::Http::operators). The host that a request names says which tenant is
@@ -106,7 +106,7 @@ impl ServiceApi {
     ) -> Result<(Asked, Admin), Refusal> {
         let path = head.uri.path();
         let asked = Asked::read(&head.method, path, head.uri.query())?;
-        let path = percent_decode(path).unwrap_or_default();
+        let path = decoded(path);
         let hello = OperatorHello {
             host: host(head),
             path: &path,
@@ -138,6 +138,16 @@ impl ServiceApi {
         }
         Err(told.into())
     }
+}
+
+/// The path as tokens say it. An escaped slash stays one: a token for `/a` is not for `/a%2Fb`.
+fn decoded(path: &str) -> String {
+    let segments = address::split(path).unwrap_or_default();
+    let segments: Vec<_> = segments
+        .iter()
+        .map(|part| part.replace('/', "%2F"))
+        .collect();
+    segments.join("/")
 }
 
 /// We take too long for an answer.

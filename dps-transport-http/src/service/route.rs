@@ -255,7 +255,29 @@ mod tests {
     }
 
     #[test]
-    fn a_route_needs_something() {
-        assert!(ROUTES.iter().all(|route| !route.needs.is_empty()));
+    fn a_route_needs_something_and_those_of_the_instance_the_right_to_configure() {
+        for route in ROUTES {
+            let of_instance = route.path.starts_with("/instance");
+            assert!(!route.needs.is_empty(), "{}", route.path);
+            assert_eq!(
+                route.needs.contains(&Action::Configure),
+                of_instance,
+                "{}",
+                route.path
+            );
+        }
+    }
+
+    #[test]
+    fn a_route_stands_there_once() {
+        for (nth, route) in ROUTES.iter().enumerate() {
+            let same = |other: &&Route| (&other.method, other.path) == (&route.method, route.path);
+            assert_eq!(
+                ROUTES.iter().skip(nth).filter(same).count(),
+                1,
+                "{}",
+                route.path
+            );
+        }
     }
 }

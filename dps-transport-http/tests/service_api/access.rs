@@ -7,6 +7,7 @@ use std::time::Duration;
 use dps_core::access::Rights;
 use dps_core::id::SecretBytes;
 use dps_core::time::Clock;
+use dps_testkit::certs::Ca;
 use dps_testkit::sas::policy_token;
 use dps_transport::Failures;
 use dps_transport_http::Http;
@@ -164,6 +165,44 @@ async fn what_one_tenant_has_another_does_not_see() {
     assert_eq!(two.put("/enrollments/a", &document).await.status, 200);
     assert_eq!(two.delete("/enrollments/a").await.status, 204);
     assert_eq!(one.get("/enrollments/a").await.tag(), tag);
+    let root = Ca::root("Root");
+    let certificate = json!({"properties": {"certificate": root.certificate_pem()}});
+    for (path, document, missing) in [
+        ("/instance/iotHubs/b", json!({"location": "x"}), 404_211),
+        (
+            "/instance/authorizationPolicies/b",
+            json!({"rights": "ServiceConfig"}),
+            404_212,
+        ),
+        ("/instance/certificates/b", certificate, 404_213),
+    ] {
+        one.put(path, &document).await.ok();
+        assert_eq!(two.get(path).await.code(), missing);
+        let removed = two.ask("DELETE", path, &[("if-match", "*")], b"").await;
+        assert_eq!(removed.code(), missing);
+        assert_eq!(one.get(path).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_one_certificate_is_for_no_other_whatever_their_names() {
+    let site = Site::open().await;
+    let expires = site.clock.now().plus(HOUR);
+    let resource = "one.dps.test/instance/certificates/a";
+    let token = policy_token(&key(ONE, "owner", 1), "owner", resource, expires);
+    let mut operator = Operator::with_token(&site, ONE, Some(token)).await;
+    assert_eq!(
+        operator.get("/instance/certificates/a").await.code(),
+        404_213
+    );
+    assert_eq!(
+        operator.get("/Instance/Certificates/%41/").await.code(),
+        404_213
+    );
+    for path in ["a%2fb", "ab", "a%252fb", "b", ""] {
+        let path = format!("/instance/certificates/{path}");
+        assert_eq!(operator.get(&path).await.code(), 401_000, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -101,3 +101,31 @@ pub(super) fn missing(what: impl Into<What>) -> ServiceError {
 pub(super) fn malformed(message: impl Into<Cow<'static, str>>) -> ServiceError {
     ServiceError::new(Reason::Malformed).with_message(message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_thing_is_missing_and_there_by_a_code_of_its_own() {
+        let all = [
+            What::Entry(Kind::Individual),
+            What::Entry(Kind::Group),
+            What::Registration,
+            What::Instance,
+            What::Hub,
+            What::Policy,
+            What::Certificate,
+        ];
+        let distinct = |codes: [u32; 7]| codes.into_iter().collect::<BTreeSet<_>>().len();
+        let missing = all.map(|what| fault(AdminError::NotFound, what).reason().code());
+        let there = all.map(|what| fault(AdminError::Exists, what).reason().code());
+        assert_eq!((distinct(missing), distinct(there)), (7, 7));
+        for what in all {
+            let unmade = unmade(AdminError::NotFound, what);
+            assert_eq!(unmade.reason(), Reason::InstanceNotFound, "{what:?}");
+        }
+    }
+}
