@@ -1,6 +1,6 @@
 //! Why a document is not an enrollment.
 
-use dps_core::access::IpMaskError;
+use dps_core::access::{ActionsError, IpMaskError};
 use dps_core::certificate::CertificateError;
 use dps_core::crypto::CryptoError;
 use dps_core::enrollment::DraftError;
@@ -77,6 +77,9 @@ pub enum Problem {
     /// It is neither an address nor a range of addresses.
     #[error(transparent)]
     IpMask(#[from] IpMaskError),
+    /// It names no action.
+    #[error(transparent)]
+    Action(#[from] ActionsError),
     /// It is PEM, but there is no certificate to be read in it.
     #[error("holds no certificate that can be read as PEM")]
     NoPemCertificate,

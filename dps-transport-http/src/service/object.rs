@@ -141,6 +141,16 @@ impl<'a> Object<'a> {
         max: usize,
         parse: impl Fn(&str) -> Result<T, IdError>,
     ) -> Result<Vec<T>, EnrollmentError> {
+        self.texts(name, max, |text| parse(text).map_err(Problem::from))
+    }
+
+    /// The array of texts `name`, of at most `max`; empty if it is absent.
+    pub(super) fn texts<T>(
+        &self,
+        name: &str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, EnrollmentError> {
         let items = match self.member(name) {
             None => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
@@ -154,7 +164,7 @@ impl<'a> Object<'a> {
             let fault = |problem| problem_at(&format!("{}[{nth}]", self.path(name)), problem);
             let text = item.as_str();
             let text = text.ok_or_else(|| fault(Problem::NotA("a string")))?;
-            parse(text).map_err(|error| fault(error.into()))
+            parse(text).map_err(fault)
         };
         items.iter().enumerate().map(read).collect()
     }

@@ -26,6 +26,10 @@ const MAX_CERTIFICATE_BODY_BYTES: usize = 256 * 1024;
 /// The largest list of IP rules, in bytes: as many as there may be take half of it. Our choice.
 const MAX_RULES_BYTES: usize = 64 * 1024;
 
+/// The largest list of OpenID providers, in bytes: as many as there may be, with all roles and actions one by one,
+/// take two thirds of it. Our choice.
+const MAX_ISSUERS_BYTES: usize = 192 * 1024;
+
 /// One thing that operators can ask: a row of [`ROUTES`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -52,6 +56,8 @@ pub(super) enum Part {
     AllocationPolicy,
     Quotas,
     IpFilterRules,
+    TokenIssuers,
+    DisableLocalAuth,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +109,7 @@ impl Route {
             Operation::Change(_) => MAX_BULK_BYTES,
             Operation::WriteCertificate | Operation::Verify => MAX_CERTIFICATE_BODY_BYTES,
             Operation::WritePart(Part::IpFilterRules) => MAX_RULES_BYTES,
+            Operation::WritePart(Part::TokenIssuers) => MAX_ISSUERS_BYTES,
             _ => MAX_QUERY_BYTES,
         }
     }

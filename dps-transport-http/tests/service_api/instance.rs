@@ -14,6 +14,8 @@ const INSTANCE: &str = "/instance";
 const POLICY: &str = "/instance/allocationPolicy";
 const QUOTAS: &str = "/instance/quotas";
 const RULES: &str = "/instance/ipFilterRules";
+const ISSUERS: &str = "/instance/tokenIssuers";
+const LOCAL: &str = "/instance/disableLocalAuth";
 
 fn quotas(enrollments: u64) -> Value {
     json!({"quotas": {"enrollments": enrollments, "x509Groups": 2, "symmetricKeyGroups": 0, "certificates": 3}})
@@ -41,13 +43,15 @@ async fn the_instance_is_told_whole_with_one_tag_and_no_key() {
         "iotHubs": [{"name": HUB, "location": "somewhere", "applyAllocationPolicy": true, "allocationWeight": 1}],
         "authorizationPolicies": policies,
         "ipFilterRules": [],
+        "tokenIssuers": [],
+        "disableLocalAuth": false,
         "quotas": {"enrollments": 1_000_000, "x509Groups": 100, "symmetricKeyGroups": 100, "certificates": 25},
         "etag": read["etag"],
     });
     assert_eq!(read, expected);
     let mut other = Operator::new(&site, TWO, "config").await;
     assert_eq!(other.get(INSTANCE).await.ok()["idScope"], "0ne00000002");
-    for part in [POLICY, QUOTAS, RULES] {
+    for part in [POLICY, QUOTAS, RULES, ISSUERS, LOCAL] {
         let name = part.rsplit('/').next().unwrap();
         let told = config.get(part).await.ok();
         assert_eq!(
@@ -288,7 +292,7 @@ async fn bodies_that_are_no_json_too_large_or_of_another_kind_are_refused_everyw
             "{path}"
         );
     }
-    assert_eq!(count, 8);
+    assert_eq!(count, 10);
     assert_eq!(owner.get(INSTANCE).await.ok(), before);
 }
 

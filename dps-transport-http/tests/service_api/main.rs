@@ -14,6 +14,7 @@ mod certificates;
 mod entries;
 mod hubs;
 mod instance;
+mod issuers;
 mod lists;
 mod operator;
 mod policies;

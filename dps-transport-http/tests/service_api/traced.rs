@@ -68,7 +68,7 @@ async fn why_an_operator_was_refused_is_found_by_its_tracking_id() {
             here,
             ONE,
             None,
-            "the caller shows no token of a shared access policy",
+            "the caller shows no token",
         ),
         (
             here,

@@ -1,6 +1,6 @@
 //! The instance: all that it is set to, and the parts of it that are set by themselves.
 
-use dps_core::access::{Endpoint, IpAction, IpMask, IpRule, MAX_IP_RULES};
+use dps_core::access::{Endpoint, IpAction, IpMask, IpRule, Issuer, MAX_IP_RULES};
 use dps_core::admin::Precondition;
 use dps_core::allocate::Policy;
 use dps_core::error::ServiceError;
@@ -8,7 +8,7 @@ use dps_core::instance::Quotas;
 use serde_json::Value;
 
 use super::fault::unmade;
-use super::{Done, Question, What, document, fault, members, stale};
+use super::{Done, Question, What, document, fault, issuer, members, stale};
 use crate::service::error::{EnrollmentError, Problem};
 use crate::service::object::Object;
 use crate::service::precondition;
@@ -30,6 +30,8 @@ pub(super) async fn read_part(question: &Question<'_>, part: Part) -> Result<Don
         Part::AllocationPolicy => shape::Part::policy(instance.policy),
         Part::Quotas => shape::Part::quotas(instance.quotas),
         Part::IpFilterRules => shape::Part::rules(&instance.access.rules),
+        Part::TokenIssuers => shape::Part::issuers(&instance.access.issuers),
+        Part::DisableLocalAuth => shape::Part::DisableLocalAuth(instance.access.disable_local_auth),
     };
     Ok(Done::with(&shape::Tagged::of(shape, found.version)))
 }
@@ -58,6 +60,17 @@ pub(super) async fn write_part(question: &Question<'_>, part: Part) -> Result<Do
             let shape = shape::Part::rules(&set.value);
             Ok(Done::with(&shape::Tagged::of(shape, set.version)))
         }
+        Said::Issuers(issuers) => {
+            let set = admin.set_issuers(issuers, expected).await.map_err(unset)?;
+            let shape = shape::Part::issuers(&set.value);
+            Ok(Done::with(&shape::Tagged::of(shape, set.version)))
+        }
+        Said::DisableLocalAuth(disabled) => {
+            let set = admin.set_disable_local_auth(disabled, expected);
+            let set = set.await.map_err(unset)?;
+            let shape = shape::Part::DisableLocalAuth(set.value);
+            Ok(Done::with(&shape::Tagged::of(shape, set.version)))
+        }
     }
 }
 
@@ -66,6 +79,8 @@ enum Said {
     Policy(Policy),
     Quotas(Quotas),
     Rules(Vec<IpRule>),
+    Issuers(Vec<Issuer>),
+    DisableLocalAuth(bool),
 }
 
 impl Said {
@@ -74,6 +89,8 @@ impl Said {
             Part::AllocationPolicy => policy(members).map(Self::Policy),
             Part::Quotas => quotas(members).map(Self::Quotas),
             Part::IpFilterRules => rules(members).map(Self::Rules),
+            Part::TokenIssuers => issuer::read(members).map(Self::Issuers),
+            Part::DisableLocalAuth => disabled(members).map(Self::DisableLocalAuth),
         })
     }
 }
@@ -99,6 +116,11 @@ fn quotas(members: &Object<'_>) -> Result<Quotas, EnrollmentError> {
         symmetric_key_groups: count("symmetricKeyGroups", usual.symmetric_key_groups)?,
         certificates: count("certificates", usual.certificates)?,
     })
+}
+
+fn disabled(members: &Object<'_>) -> Result<bool, EnrollmentError> {
+    const NAME: &str = "disableLocalAuth";
+    members.required(NAME, members.flag(NAME)?)
 }
 
 fn rules(members: &Object<'_>) -> Result<Vec<IpRule>, EnrollmentError> {

@@ -6,6 +6,7 @@ mod entry;
 mod fault;
 mod hub;
 mod instance;
+mod issuer;
 mod policy;
 mod query;
 mod registration;

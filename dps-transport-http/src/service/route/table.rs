@@ -30,10 +30,11 @@ const CHANGE_GROUPS: &[Action] = &[Action::WriteGroups, Action::DeleteGroups];
 /// list of registrations over all groups, and `why`, are ours. Below `/instance`, members and words are
 /// those of the resource API, version 2022-12-12, of the same repository; that hubs and policies are
 /// resources of their own, and `regenerate`, are ours, and so is the path, which names no subscription.
+/// `disableLocalAuth` is of version 2026-08-01; `tokenIssuers` is ours.
 pub static ROUTES: &[Route] = &{
     use Kind::{Group, Individual};
     use Operation as Op;
-    use Part::{AllocationPolicy, IpFilterRules, Quotas};
+    use Part::{AllocationPolicy, DisableLocalAuth, IpFilterRules, Quotas, TokenIssuers};
     [
         get("/enrollments/{id}", READ_ENROLLMENTS, Op::Read(Individual)),
         put(
@@ -106,6 +107,26 @@ pub static ROUTES: &[Route] = &{
             "/instance/ipFilterRules",
             CONFIGURE,
             Op::WritePart(IpFilterRules),
+        ),
+        get(
+            "/instance/tokenIssuers",
+            CONFIGURE,
+            Op::ReadPart(TokenIssuers),
+        ),
+        put(
+            "/instance/tokenIssuers",
+            CONFIGURE,
+            Op::WritePart(TokenIssuers),
+        ),
+        get(
+            "/instance/disableLocalAuth",
+            CONFIGURE,
+            Op::ReadPart(DisableLocalAuth),
+        ),
+        put(
+            "/instance/disableLocalAuth",
+            CONFIGURE,
+            Op::WritePart(DisableLocalAuth),
         ),
         get("/instance/iotHubs", CONFIGURE, Op::ListHubs),
         get("/instance/iotHubs/{id}", CONFIGURE, Op::ReadHub),

@@ -36,7 +36,8 @@ pub(in crate::service) struct List<T> {
 /// The instance; members that the resource API has for what we have not are left out.
 ///
 /// # Source
-/// `IotDpsPropertiesDescription` of the resource API, version 2022-12-12; `quotas` is ours.
+/// `IotDpsPropertiesDescription` of the resource API, version 2022-12-12; `disableLocalAuth`, version 2026-08-01; `quotas`
+/// and `tokenIssuers` are ours.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::service) struct Instance<'a> {
@@ -46,6 +47,8 @@ pub(in crate::service) struct Instance<'a> {
     iot_hubs: Vec<Hub<'a>>,
     authorization_policies: Vec<Policy<'a>>,
     ip_filter_rules: Vec<Rule<'a>>,
+    token_issuers: Vec<Issuer<'a>>,
+    disable_local_auth: bool,
     quotas: Quotas,
 }
 
@@ -59,6 +62,8 @@ impl<'a> Instance<'a> {
             iot_hubs: instance.hubs.iter().map(Hub::of).collect(),
             authorization_policies: policies.map(|one| Policy::of(one, Keys::Hidden)).collect(),
             ip_filter_rules: instance.access.rules.iter().map(Rule::of).collect(),
+            token_issuers: instance.access.issuers.iter().map(Issuer::of).collect(),
+            disable_local_auth: instance.access.disable_local_auth,
             quotas: Quotas::of(instance.quotas),
         }
     }
@@ -71,6 +76,8 @@ pub(in crate::service) enum Part<'a> {
     AllocationPolicy(&'static str),
     Quotas(Quotas),
     IpFilterRules(Vec<Rule<'a>>),
+    TokenIssuers(Vec<Issuer<'a>>),
+    DisableLocalAuth(bool),
 }
 
 impl<'a> Part<'a> {
@@ -84,6 +91,10 @@ impl<'a> Part<'a> {
 
     pub(in crate::service) fn rules(rules: &'a [access::IpRule]) -> Self {
         Self::IpFilterRules(rules.iter().map(Rule::of).collect())
+    }
+
+    pub(in crate::service) fn issuers(issuers: &'a [access::Issuer]) -> Self {
+        Self::TokenIssuers(issuers.iter().map(Issuer::of).collect())
     }
 }
 
@@ -198,6 +209,36 @@ impl<'a> Rule<'a> {
                 Some(Endpoint::Service) => "serviceApi",
                 Some(Endpoint::Device) => "deviceApi",
             },
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::service) struct Issuer<'a> {
+    issuer: &'a str,
+    audience: &'a str,
+    role_claim: &'a str,
+    roles: Vec<Role<'a>>,
+}
+
+#[derive(Serialize)]
+struct Role<'a> {
+    role: &'a str,
+    actions: Vec<&'static str>,
+}
+
+impl<'a> Issuer<'a> {
+    fn of(issuer: &'a access::Issuer) -> Self {
+        let roles = issuer.roles.iter().map(|role| Role {
+            role: &role.name,
+            actions: role.actions.iter().map(access::Action::name).collect(),
+        });
+        Self {
+            issuer: &issuer.url,
+            audience: &issuer.audience,
+            role_claim: &issuer.claim,
+            roles: roles.collect(),
         }
     }
 }
