@@ -89,7 +89,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
   https = "127.0.0.1:443"           also MQTT and AMQP over WebSockets; port 0 takes a free one
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
-  service_host = "one.example.net"  what operators name it by, on the port of HTTPS
+  service_host = "one.example.net"  what operators name it by
   [[instance.hub]]                  one or more for each instance
   name = "west.example.net"
 
@@ -97,6 +97,8 @@ What may be left out, with its default; the first at the top, the others where t
 
   mqtts = "127.0.0.1:8883"          [listen]: MQTT; not spoken there unless said
   amqps = "127.0.0.1:5671"          [listen]: AMQP; not spoken there unless said
+  operators = "127.0.0.1:8443"      [listen]: HTTPS for operators, who are then served nowhere else;
+                                    on the port of HTTPS unless said, where all their clients look
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
@@ -168,17 +170,27 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
     let mqtt = Mqtt::new(Arc::clone(&api)).with_grace(config.grace);
     let amqp = Amqp::new(Arc::clone(&api)).with_grace(config.grace);
-    let http = Http::new(api)
+    let operators = ServiceApi::new(operators);
+    let mut http = Http::new(api)
         .with_grace(config.grace)
-        .with_service(ServiceApi::new(operators))
         .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))
         .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
+    if config.operators.is_none() {
+        http = http.with_service(operators.clone());
+    }
+    let operators = Http::operators(operators);
 
     let mut server = Server::new(config.tls.clone(), Tasks::new());
-    let listeners: [Wanted; 3] = [
+    let listeners: [Wanted; 4] = [
         ("https", Arc::new(http), &["http/1.1"], Some(config.https)),
         ("mqtts", Arc::new(mqtt), &[], config.mqtts),
         ("amqps", Arc::new(amqp), &[], config.amqps),
+        (
+            "operators",
+            Arc::new(operators),
+            &["http/1.1"],
+            config.operators,
+        ),
     ];
     let mut bound = Vec::new();
     for (name, protocol, alpn, address) in listeners {

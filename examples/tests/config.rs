@@ -36,15 +36,16 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
 }
 
 #[test]
-fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
+fn each_listens_where_it_is_told_to_and_not_where_another_does() {
     let folder = Folder::new();
-    let listen =
-        "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"\namqps = \"127.0.0.1:5671\"";
+    let listen = "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"\n\
+        amqps = \"127.0.0.1:5671\"\noperators = \"127.0.0.1:8443\"";
     let sound = SOUND.replace("https = \"127.0.0.1:0\"", listen);
     folder.write("serve.toml", &sound);
     let config = folder.load().unwrap();
     assert_eq!(config.mqtts, Some(([127, 0, 0, 1], 8883).into()));
     assert_eq!(config.amqps, Some(([127, 0, 0, 1], 5671).into()));
+    assert_eq!(config.operators, Some(([127, 0, 0, 1], 8443).into()));
     for (port, other, complaint) in [
         (
             ":8883",
@@ -61,11 +62,20 @@ fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
             ":8883",
             "listen.amqps: listen.mqtts is there already",
         ),
+        (
+            ":8443",
+            ":443",
+            "listen.operators: listen.https is there already",
+        ),
     ] {
         folder.write("serve.toml", &sound.replace(port, other));
         assert_eq!(folder.complaint(), format!("serve.toml: {complaint}"));
     }
-    for (port, key) in [(":8883", "mqtts"), (":5671", "amqps")] {
+    for (port, key) in [
+        (":8883", "mqtts"),
+        (":5671", "amqps"),
+        (":8443", "operators"),
+    ] {
         folder.write("serve.toml", &sound.replace(port, ""));
         let complaint = folder.complaint();
         assert!(

@@ -25,6 +25,7 @@ pub(super) struct ListenTable {
     pub(super) https: SocketAddr,
     pub(super) mqtts: Option<SocketAddr>,
     pub(super) amqps: Option<SocketAddr>,
+    pub(super) operators: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -39,6 +39,8 @@ pub struct Config {
     pub mqtts: Option<SocketAddr>,
     /// Where AMQP listens, if anywhere.
     pub amqps: Option<SocketAddr>,
+    /// Where operators are served, if not where HTTPS listens.
+    pub operators: Option<SocketAddr>,
     /// At least one.
     pub instances: Vec<ConfiguredInstance>,
     /// What is allowed and yet probably not meant.
@@ -117,6 +119,7 @@ impl Config {
             https: listen.https,
             mqtts: listen.mqtts,
             amqps: listen.amqps,
+            operators: listen.operators,
             instances: Vec::new(),
             notes: Vec::new(),
         };
@@ -164,6 +167,7 @@ impl Context<'_> {
         for (key, address) in [
             ("listen.mqtts", listen.mqtts),
             ("listen.amqps", listen.amqps),
+            ("listen.operators", listen.operators),
         ] {
             let Some(address) = address else { continue };
             let there = taken.iter().find(|(_, other)| *other == address);
