@@ -88,7 +88,7 @@ async function runMode(mode) {
 
   const address = record ? BEHIND : ADDRESS;
   const config = await world.configure(mode, address);
-  const server = await Server.start(binary, config, address).catch((error) => fail(error.message));
+  const server = await Server.start(binary, config, address, MODES[mode].apart).catch((error) => fail(error.message));
   const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
   const device = recorder ? (each) => recorded(recorder, each) : run;
   // What is recorded has the recorder for itself.
