@@ -10,8 +10,12 @@
 mod access;
 mod attestation;
 mod bulk;
+#[path = "../described/mod.rs"]
+mod described;
 mod entries;
 mod lists;
+mod official;
+mod openapi;
 mod operator;
 mod refused;
 mod registrations;
