@@ -6,7 +6,8 @@ import { AMQP_PORT, MQTT_PORT, OPERATORS_PORT, PORT } from './network.mjs';
 
 const LISTENERS = { https: PORT, mqtts: MQTT_PORT, amqps: AMQP_PORT };
 const WITH_OPERATORS = { ...LISTENERS, operators: OPERATORS_PORT };
-const ready = (address, listeners) => Object.entries(listeners).map(([name, port]) => `${name} listening on ${address}:${port}`);
+/** What a server says that listens on `address`, `apart` for operators as well. */
+export const ready = (address, apart) => Object.entries(apart ? WITH_OPERATORS : LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 
@@ -15,10 +16,10 @@ export class Server {
   #exit;
   #said = '';
 
-  /** Starts `binary CONFIG` and returns once it says that it listens on `address`, `apart` for operators as well. */
-  static async start(binary, config, address, apart) {
+  /** Starts `binary CONFIG` and returns once it has said all lines of `awaited`. */
+  static async start(binary, config, awaited) {
     const server = new Server();
-    await server.#start(binary, config, ready(address, apart ? WITH_OPERATORS : LISTENERS));
+    await server.#start(binary, config, awaited);
     return server;
   }
 

@@ -37,7 +37,7 @@ use dps_examples::config::{Complaint, Config};
 use dps_examples::server::Server;
 use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Logging, Protocol, Tasks};
+use dps_transport::{FailureLimit, Failures, Logging, Protocol, Tasks};
 use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_http::service::ServiceApi;
@@ -100,6 +100,8 @@ What may be left out, with its default; the first at the top, the others where t
   operators = "127.0.0.1:8443"      [listen]: HTTPS for operators, who are then served nowhere else;
                                     on the port of HTTPS unless said, where all their clients look
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
+  failed_attempts = 60              how many attempts of an address may fail a minute before others
+                                    from there are not looked at; devices' and operators' apart
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
                                     with one entry or an array; the file name may contain *
@@ -166,11 +168,14 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .hook(Arc::new(SpreadAndEcho))
         .events(Arc::new((recent, Logging)))
         .build()?;
+    let most = config.failed_attempts;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
+    let limited = limited.with_limit(most, most);
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
     let mqtt = Mqtt::new(Arc::clone(&api)).with_grace(config.grace);
     let amqp = Amqp::new(Arc::clone(&api)).with_grace(config.grace);
-    let operators = ServiceApi::new(operators);
+    let failures = Arc::new(Failures::new(most, most));
+    let operators = ServiceApi::new(operators).with_failures(failures);
     let mut http = Http::new(api)
         .with_grace(config.grace)
         .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))

@@ -86,6 +86,16 @@ fn each_listens_where_it_is_told_to_and_not_where_another_does() {
 }
 
 #[test]
+fn sixty_attempts_may_fail_unless_said_and_never_none() {
+    let folder = Folder::new();
+    assert_eq!(folder.load().unwrap().failed_attempts.get(), 60);
+    folder.write("serve.toml", &format!("failed_attempts = 7\n{SOUND}"));
+    assert_eq!(folder.load().unwrap().failed_attempts.get(), 7);
+    folder.write("serve.toml", &format!("failed_attempts = 0\n{SOUND}"));
+    assert!(folder.complaint().contains("failed_attempts = 0"));
+}
+
+#[test]
 fn a_configuration_that_is_not_there_is_named() {
     let error = Config::load(Path::new("nowhere.toml"), AWS_LC, SystemClock.now()).unwrap_err();
     assert!(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,6 +15,7 @@ pub(super) struct File {
     pub(super) certificate: PathBuf,
     pub(super) private_key: PathBuf,
     pub(super) grace_ms: Option<u64>,
+    pub(super) failed_attempts: Option<NonZeroU32>,
     pub(super) listen: ListenTable,
     #[serde(default)]
     pub(super) instance: Vec<InstanceTable>,

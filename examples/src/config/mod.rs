@@ -11,6 +11,7 @@ mod pem;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ use dps_transport::ServerTls;
 /// The longest grace time, in milliseconds: well below the ten seconds after which an answer is 503.
 const MAX_GRACE_MS: u64 = 5_000;
 
+/// How many attempts of an address may fail a minute unless the configuration says.
+const FAILED_ATTEMPTS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+
 /// A configuration that has been read and checked.
 #[derive(Debug)]
 pub struct Config {
@@ -33,6 +37,8 @@ pub struct Config {
     pub tls: ServerTls,
     /// How long an answer waits for the work behind it; zero for never.
     pub grace: Duration,
+    /// How many attempts of an address may fail a minute, and at once: devices' and operators' apart.
+    pub failed_attempts: NonZeroU32,
     /// Where HTTPS listens, and MQTT and AMQP over WebSockets with it.
     pub https: SocketAddr,
     /// Where MQTT listens, if anywhere.
@@ -116,6 +122,7 @@ impl Config {
         let mut config = Self {
             tls: pem::server(&context, &file.certificate, &file.private_key)?,
             grace: Duration::from_millis(grace_ms),
+            failed_attempts: file.failed_attempts.unwrap_or(FAILED_ATTEMPTS),
             https: listen.https,
             mqtts: listen.mqtts,
             amqps: listen.amqps,
