@@ -3,17 +3,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::{Action, Endpoint, PolicyToken};
+use crate::access::{Access, Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
-use crate::error::{Reason, ServiceError};
+use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
-use crate::provisioner::UNAVAILABLE_RETRY;
 use crate::record::{decode_instance, instance_key};
 use crate::store::StoreError;
-use crate::tenant::{TenantName, TenantResolver};
+use crate::tenant::{TenantError, TenantName, TenantResolver};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 /// What an operator's request shows before anything is believed.
@@ -97,57 +96,127 @@ impl Operators {
     /// Lets an operator do all of `actions` with one request. Writes nothing.
     ///
     /// # Errors
-    /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
-    /// key, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
+    /// [`NotAdmitted`] says why, for whoever runs the node; the operator is told [`NotAdmitted::told`].
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
         actions: &[Action],
-    ) -> Result<Admin, ServiceError> {
-        let refused = || ServiceError::new(Reason::NotAllowed);
-        let resolved = self
-            .tenants
-            .resolve(TenantName::ServiceHost(hello.host))
-            .await;
-        let tenant = resolved.map_err(|_| unavailable())?.ok_or_else(refused)?;
-        let read = tenant
-            .store()
-            .get_many(&[instance_key(&tenant.scope)])
-            .await;
-        let stored = read.map_err(|error| broken(&error))?;
-        let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
-        let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
-        let access = &instance.access;
-        if access.rejection(hello.address, Endpoint::Service).is_some() {
-            return Err(refused());
-        }
-        let token = hello.authorization.and_then(PolicyToken::parse);
-        let token = token.ok_or_else(refused)?;
-        let policy = access.policy(token.policy());
-        let allowed = policy.is_some_and(|policy| {
-            (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
-                && token.covers(hello.host, hello.path)
-                && token.expires().plus(SKEW) > self.clock.now()
-                && actions.iter().all(|action| policy.rights.allow(*action))
-        });
-        if !allowed {
-            return Err(refused());
-        }
+    ) -> Result<Admin, NotAdmitted> {
+        let name = TenantName::ServiceHost(hello.host);
+        let resolved = self.tenants.resolve(name).await?;
+        let tenant = resolved.ok_or(NotAdmitted::NoSuchHost)?;
+        let keys = [instance_key(&tenant.scope)];
+        let stored = tenant.store().get_many(&keys).await?;
+        let stored = stored.into_iter().next().flatten();
+        let stored = stored.ok_or(NotAdmitted::NoInstance)?;
+        let instance = decode_instance(&stored.value)?;
+        self.judge(hello, &instance.access, actions)?;
         let admin = Admin::new(Arc::clone(&tenant.store), tenant.scope);
         Ok(match self.crypto {
             Some(crypto) => admin.with_crypto(crypto),
             None => admin,
         })
     }
+
+    fn judge(
+        &self,
+        hello: &OperatorHello<'_>,
+        access: &Access,
+        actions: &[Action],
+    ) -> Result<(), NotAdmitted> {
+        if let Some(rule) = access.rejection(hello.address, Endpoint::Service) {
+            let rule = Arc::clone(&rule.name);
+            return Err(NotAdmitted::AddressRejected { rule });
+        }
+        let token = hello.authorization.and_then(PolicyToken::parse);
+        let token = token.ok_or(NotAdmitted::NoToken)?;
+        let policy = access.policy(token.policy());
+        let policy = policy.ok_or(NotAdmitted::NoSuchPolicy)?;
+        let name = || Arc::clone(&policy.name);
+        if !token.is_signed_with(&policy.primary) && !token.is_signed_with(&policy.secondary) {
+            return Err(NotAdmitted::WrongKey { policy: name() });
+        }
+        if !token.covers(hello.host, hello.path) {
+            return Err(NotAdmitted::OtherResource { policy: name() });
+        }
+        if token.expires().plus(SKEW) <= self.clock.now() {
+            return Err(NotAdmitted::Expired { policy: name() });
+        }
+        if !actions.iter().all(|action| policy.rights.allow(*action)) {
+            return Err(NotAdmitted::RightsTooWeak { policy: name() });
+        }
+        Ok(())
+    }
 }
 
-fn unavailable() -> ServiceError {
-    ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
+/// Why an operator was not let in. Holds no secrets, and nothing that a stranger wrote.
+///
+/// It is for those who run the node: of everything but the last two the operator learns nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// No tenant has the host.
+    #[error("no tenant has the host that the caller names")]
+    NoSuchHost,
+    /// The tenant has no instance.
+    #[error("the tenant of the host has no instance")]
+    NoInstance,
+    /// A rule of the instance keeps callers from this address out.
+    #[error("IP rule {rule} rejects the caller's address")]
+    AddressRejected {
+        /// Its name.
+        rule: Arc<str>,
+    },
+    /// It shows nothing that could be judged.
+    #[error("the caller shows no token of a shared access policy")]
+    NoToken,
+    /// The token names no policy of the instance.
+    #[error("the token names a shared access policy that is not there")]
+    NoSuchPolicy,
+    /// The token is signed with neither key of its policy.
+    #[error("the token is not signed with a key of shared access policy {policy}")]
+    WrongKey {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token is good, but not here.
+    #[error("the token of shared access policy {policy} is for another host or path")]
+    OtherResource {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token was good.
+    #[error("the token of shared access policy {policy} has expired")]
+    Expired {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token is good, but not for this.
+    #[error("the rights of shared access policy {policy} do not suffice")]
+    RightsTooWeak {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// It could not be judged who is meant.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// It could not be judged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-fn broken(error: &StoreError) -> ServiceError {
-    match error {
-        StoreError::Corrupt(_) => ServiceError::new(Reason::Internal),
-        _ => unavailable(),
+impl NotAdmitted {
+    /// What the operator is told: [`Reason::NotAllowed`], the same for a host that nobody has, an address
+    /// that an IP rule rejects, a wrong key, and rights that do not suffice; [`Reason::Unavailable`] or
+    /// [`Reason::Internal`] if it cannot be judged now.
+    #[must_use]
+    pub const fn told(&self) -> ServiceError {
+        match self {
+            Self::Store(StoreError::Corrupt(_)) => ServiceError::new(Reason::Internal),
+            Self::Store(_) | Self::Tenant(_) => {
+                ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
+            }
+            _ => ServiceError::new(Reason::NotAllowed),
+        }
     }
 }

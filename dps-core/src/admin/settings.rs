@@ -119,8 +119,11 @@ impl Admin {
         .await
     }
 
-    /// The instance without its certificates.
-    pub(super) async fn settings(&self) -> Result<Revision<Instance>, AdminError> {
+    /// The instance without its certificates, of which it says that there are none: one record is read.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] without an instance.
+    pub async fn settings(&self) -> Result<Revision<Instance>, AdminError> {
         let stored = self.read(instance_key(&self.scope)).await?;
         let stored = stored.ok_or(AdminError::NotFound)?;
         Ok(Revision {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::described::SERVICE;
 
 /// Everything that operators can be told. The others are for devices.
-const TOLD: [Reason; 19] = [
+const TOLD: [Reason; 27] = [
     Reason::Malformed,
     Reason::NoApiVersion,
     Reason::BadContinuation,
@@ -19,8 +19,16 @@ const TOLD: [Reason; 19] = [
     Reason::NoSuchPath,
     Reason::EnrollmentNotFound,
     Reason::GroupNotFound,
+    Reason::InstanceNotFound,
+    Reason::HubNotFound,
+    Reason::PolicyNotFound,
+    Reason::CertificateNotFound,
     Reason::EnrollmentExists,
     Reason::GroupExists,
+    Reason::InstanceExists,
+    Reason::HubExists,
+    Reason::PolicyExists,
+    Reason::CertificateExists,
     Reason::Duplicate,
     Reason::PreconditionFailed,
     Reason::RegistrationNotFound,

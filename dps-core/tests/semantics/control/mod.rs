@@ -12,7 +12,7 @@ use dps_core::access::{AccessPolicy, Action, Endpoint, IpAction, IpMask, IpRule,
 use dps_core::admin::{Admin, AdminError, PolicyDraft, Precondition};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::SecretBytes;
-use dps_core::operators::{OperatorHello, Operators};
+use dps_core::operators::{NotAdmitted, OperatorHello, Operators};
 use dps_core::store::{Store, Version};
 use dps_core::tenant::OneStore;
 use dps_core::time::Clock;
@@ -30,13 +30,23 @@ fn operators(world: &World) -> Operators {
     Operators::new(Arc::new(tenants)).with_clock(Arc::new(world.clock.clone()))
 }
 
-/// What becomes of an operator who signs with `key` and calls from `address`.
+/// What an operator who signs with `key` and calls from `address` gets, or is told.
 fn admit(
+    world: &World,
+    who: (&str, &SecretBytes),
+    address: &str,
+    action: Action,
+) -> Result<Admin, ServiceError> {
+    judged(world, who, address, action).map_err(|refused| refused.told())
+}
+
+/// What becomes of an operator who signs with `key` and calls from `address`.
+fn judged(
     world: &World,
     (policy, key): (&str, &SecretBytes),
     address: &str,
     action: Action,
-) -> Result<Admin, ServiceError> {
+) -> Result<Admin, NotAdmitted> {
     let expires = world.clock.now().plus(HOUR);
     let token = sas::policy_token(key, policy, HOST, expires);
     let hello = OperatorHello {
