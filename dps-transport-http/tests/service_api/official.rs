@@ -87,7 +87,7 @@ fn named(name: &str) -> Option<Vec<Value>> {
     match name {
         // Refused for groups, as documented.
         "AttestationMechanism" => Some([keys(), leaf(), tpm()].concat()),
-        // Described with three members, and any object.
+        // Any object; described with three members.
         "TwinCollection" => Some(vec![
             json!({}),
             json!({"version": 1, "count": 2, "metadata": {"lastUpdatedVersion": 3}, "own": {"a": {}}}),
