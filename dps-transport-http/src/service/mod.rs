@@ -73,3 +73,10 @@ pub use self::api::ServiceApi;
 pub use self::enrollment::{EnrollmentReader, MAX_ENROLLMENT_BYTES, ReadEnrollment};
 pub use self::error::{EnrollmentError, Problem};
 pub use self::route::{ROUTES, Route};
+
+/// What is served to operators, as an OpenAPI document, version 3.1, in JSON: for whoever publishes or reads it.
+///
+/// Every row of [`ROUTES`] is in it, with what it takes and answers; `x-dps-actions` and `x-dps-rights` say
+/// what whoever asks has to be allowed, `x-dps-body-bytes` how large a body may be. `servers` names a
+/// host that is none: put yours there.
+pub const OPENAPI: &str = include_str!("../../openapi/service.json");

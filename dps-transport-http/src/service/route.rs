@@ -103,7 +103,8 @@ pub(super) enum Operation {
 
 impl Route {
     /// The largest body that is taken, in bytes.
-    pub(super) const fn body_bytes(&self) -> usize {
+    #[must_use]
+    pub const fn body_bytes(&self) -> usize {
         match self.operation {
             Operation::Write(_) => MAX_ENROLLMENT_BYTES,
             Operation::Change(_) => MAX_BULK_BYTES,

@@ -11,11 +11,15 @@ mod access;
 mod attestation;
 mod bulk;
 mod certificates;
+#[path = "../described/mod.rs"]
+mod described;
 mod entries;
 mod hubs;
 mod instance;
 mod issuers;
 mod lists;
+mod official;
+mod openapi;
 mod operator;
 mod policies;
 mod proofs;

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::described::{DEVICE, SERVICE};
 use crate::site::{HOUR, ONE, Site, key};
 
 const VERSION: &str = "api-version=2021-10-01";
@@ -100,7 +101,15 @@ impl Operator {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.stream.write_all(body).await.unwrap();
         self.stream.flush().await.unwrap();
-        self.receive().await
+        let answer = self.receive().await;
+        let (status, headers) = (answer.status, &answer.headers);
+        let described = if path.starts_with("/0ne") {
+            &DEVICE
+        } else {
+            &SERVICE
+        };
+        described.hold((method, path), status, headers, &answer.body);
+        answer
     }
 
     /// Announces a body of `length` bytes, and sends none of it.

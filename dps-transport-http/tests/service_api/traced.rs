@@ -64,12 +64,7 @@ async fn why_an_operator_was_refused_is_found_by_its_tracking_id() {
             of("owner", ONE, expires),
             "IP rule plant-2 rejects the caller's address",
         ),
-        (
-            here,
-            ONE,
-            None,
-            "the caller shows no token",
-        ),
+        (here, ONE, None, "the caller shows no token"),
         (
             here,
             ONE,
