@@ -283,7 +283,7 @@ const ERRANDS = {
     const expiresOnTimestamp = Date.now() + 3_600_000;
     const asked = [];
     const as = (token) =>
-      ProvisioningServiceClient.create(host, {
+      ProvisioningServiceClient.fromTokenCredential(host, {
         getToken: async (scope) => {
           asked.push(scope);
           return { token, expiresOnTimestamp };

@@ -1,7 +1,8 @@
-//! Operators who change the instance: hubs, policies, certificates, rules.
+//! Operators who change the instance: hubs, OpenID providers, policies, certificates, rules.
 
 mod certificates;
 mod hubs;
+mod issuers;
 mod policies;
 mod rules;
 
