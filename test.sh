@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
 # needs: a C compiler, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl, perl,
-# mosquitto's clients, Qpid Proton. Says at the end what ran, what was skipped and why.
+# mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
 # Where CI=true, a skip is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/steps.bash
 
 NODE_AT_LEAST=18
-CONFORMANCE='Conformance with the real device SDKs'
+CONFORMANCE='Conformance with the real SDKs'
+OPENAPI='OpenAPI documents: schemathesis finds nothing'
 TPM="The device's side of TPM attestation, against a simulator"
 
 tools() {
@@ -129,6 +130,14 @@ conformance() {
   DPS_SERVE=$TARGET/release/examples/serve DPS_TPM_DEVICE=$TARGET/debug/examples/tpm_device node conformance/run.mjs
 }
 
+openapi_tool() {
+  node conformance/lib/python.mjs conformance/openapi
+}
+
+openapi() {
+  DPS_SERVE=$TARGET/release/examples/serve node conformance/openapi/run.mjs
+}
+
 step 'Tools' tools
 ((STATUS == 0)) || finish
 TARGET=$(target_directory)
@@ -159,14 +168,22 @@ WHY=$(tail -n 1 "$LOG")
 rm "$LOG"
 if ((SERVE != 0)); then
   skip "$CONFORMANCE" 'the example serve does not build'
+  skip "$OPENAPI" 'the example serve does not build'
 elif ((STATUS != 0)); then
   skip "$CONFORMANCE" "what it needs cannot be installed: $WHY"
+  skip "$OPENAPI" "what it needs cannot be installed: $WHY"
 else
   step 'Conformance: install the SDKs' conformance_packages
   if ((STATUS == 0)); then
     step "$CONFORMANCE" conformance
   else
     skip "$CONFORMANCE" 'the SDKs cannot be installed'
+  fi
+  step 'OpenAPI documents: install schemathesis' openapi_tool
+  if ((STATUS == 0)); then
+    step "$OPENAPI" openapi
+  else
+    skip "$OPENAPI" 'schemathesis cannot be installed'
   fi
 fi
 

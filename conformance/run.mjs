@@ -18,7 +18,7 @@ import { ADDRESS, BEHIND, PORTS, settle } from './lib/network.mjs';
 import { PYTHON, makeEnvironment } from './lib/python.mjs';
 import { Recorder } from './lib/recorder.mjs';
 import { markdown, plain } from './lib/report.mjs';
-import { Server } from './lib/server.mjs';
+import { Server, ready } from './lib/server.mjs';
 import { swtpmVersion, tcti } from './lib/tpm.mjs';
 import { World } from './lib/world.mjs';
 
@@ -88,7 +88,7 @@ async function runMode(mode) {
 
   const address = record ? BEHIND : ADDRESS;
   const config = await world.configure(mode, address);
-  const server = await Server.start(binary, config, address).catch((error) => fail(error.message));
+  const server = await Server.start(binary, config, ready(address, MODES[mode].apart)).catch((error) => fail(error.message));
   const recorder = record && (await Recorder.start(world, PORTS, ADDRESS, BEHIND));
   const device = recorder ? (each) => recorded(recorder, each) : run;
   // What is recorded has the recorder for itself.

@@ -114,6 +114,12 @@ function certified(attestation) {
 const keysOf = ({ symmetricKey }) => [symmetricKey.primaryKey, symmetricKey.secondaryKey];
 const byKey = (symmetricKey) => ({ type: 'symmetricKey', symmetricKey });
 
+/** The SDK never settles the promise of this call: it wants a callback. */
+const bulk = (client, mode, enrollments) =>
+  new Promise((resolve, reject) =>
+    client.runBulkEnrollmentOperation({ mode, enrollments }, (error, result) => (error ? reject(error) : resolve(body(result)))),
+  );
+
 const ERRANDS = {
   async 'individual-keys'(client) {
     const otherwise = { deviceId: 'another-name', optionalDeviceInformation: { bought: 2026, metadata: { a: null } } };
@@ -126,14 +132,14 @@ const ERRANDS = {
     await life(client, INDIVIDUAL, 'errand-keys_given-1', byKey(given), { shown: hidden, told: () => byKey(given) });
   },
 
-  async 'individual-certificates'(client, { certificates }) {
+  async 'individual-certificates'(client, { certificates, prefix }) {
     const [pem, other] = certificates;
     const base64OfPem = Buffer.from(other).toString('base64');
     const attestation = {
       type: 'x509',
       x509: { clientCertificates: { primary: { certificate: pem }, secondary: { certificate: base64OfPem } } },
     };
-    await life(client, INDIVIDUAL, 'errand-certificates', attestation, { shown: certified, told: certified });
+    await life(client, INDIVIDUAL, prefix, attestation, { shown: certified, told: certified });
   },
 
   async 'individual-tpm'(client, { endorsementKey }) {
@@ -146,21 +152,17 @@ const ERRANDS = {
     for (const key of keysOf(made.attestation)) assert.equal(Buffer.from(key, 'base64').length, 64);
   },
 
-  async 'group-certificates'(client, { authority }) {
+  async 'group-certificates'(client, { authority, spare }) {
     const signing = { type: 'x509', x509: { signingCertificates: { primary: { certificate: authority } } } };
     await life(client, GROUP, 'errand-signing', signing, { shown: certified, told: certified });
-    const named = { type: 'x509', x509: { caReferences: { primary: 'spare-root', secondary: null } } };
+    const named = { type: 'x509', x509: { caReferences: { primary: spare, secondary: null } } };
     await life(client, GROUP, 'errand-named', named, { shown: () => named, told: () => named });
   },
 
   async bulk(client) {
     const ids = ['errand-bulk-1', 'errand-bulk-2', 'errand-bulk-3'];
     const entries = ids.map((registrationId) => ({ registrationId, attestation: byKey({}) }));
-    // The SDK never settles the promise of this call: it wants a callback.
-    const run = (mode, enrollments) =>
-      new Promise((resolve, reject) =>
-        client.runBulkEnrollmentOperation({ mode, enrollments }, (error, result) => (error ? reject(error) : resolve(body(result)))),
-      );
+    const run = (mode, enrollments) => bulk(client, mode, enrollments);
     const done = { isSuccessful: true, errors: [] };
     const failed = (registrationId, errorCode, errorStatus) => ({ isSuccessful: false, errors: [{ registrationId, errorCode, errorStatus }] });
     assert.deepEqual(await run('create', entries.slice(0, 2)), done);
@@ -237,6 +239,76 @@ const ERRANDS = {
     while (query.hasMoreResults) found.push(...body(await next(query)));
     assert.deepEqual(found.map((each) => [each.registrationId, each.status]), members.map((member) => [member, 'assigned']));
     await client.deleteEnrollmentGroup('errand-fleet', '*');
+  },
+
+  async 'worked-examples'(client, { prefix }) {
+    const id = `${prefix}-dev-001`;
+    const entry = { registrationId: id, attestation: byKey({ primaryKey: '', secondaryKey: '' }) };
+    const put = async (etag) => body(await client.createOrUpdateIndividualEnrollment({ ...entry, etag }));
+    const made = await put();
+    for (const key of keysOf(made.attestation)) assert.equal(key.length, 88);
+    assert.deepEqual([made.capabilities, made.provisioningStatus], [{ iotEdge: false }, 'enabled']);
+    await refused(put(), 'DeviceAlreadyExistsError', 409, 409201);
+    await refused(put('"e0"'), 'InvalidEtagError', 412, 412001);
+    const second = await put(made.etag);
+    assert.notEqual(second.etag, made.etag);
+    assert.deepEqual(second.attestation, made.attestation);
+    assert.deepEqual((await put('"*"')).attestation, made.attestation);
+    const read = body(await client.getIndividualEnrollment(id));
+    assert.deepEqual(read.attestation, { type: 'symmetricKey' });
+    assert.ok(read.etag);
+    assert.deepEqual(body(await client.getIndividualEnrollmentAttestationMechanism(id)), made.attestation);
+    await refused(client.deleteIndividualEnrollment(id, `"${made.etag}"`), 'InvalidEtagError', 412, 412001);
+    await client.deleteIndividualEnrollment(id, '*');
+    await refused(client.getIndividualEnrollment(id), 'Error', 404, 404201);
+
+    const ids = [0, 1, 2].map((nth) => `${prefix}-page-${nth}`);
+    for (const each of ids) await client.createOrUpdateIndividualEnrollment({ registrationId: each, attestation: byKey({}) });
+    const text = `select * from enrollments where startswith(registrationId, '${prefix}-page-')`;
+    const query = client.createIndividualEnrollmentQuery({ query: text }, 2);
+    const lengths = [];
+    while (query.hasMoreResults) {
+      const { httpResponse, responseBody } = await next(query);
+      lengths.push(responseBody.length);
+      assert.equal(httpResponse.headers['x-ms-item-type'], 'Enrollment');
+      assert.equal('x-ms-continuation' in httpResponse.headers, query.hasMoreResults);
+    }
+    assert.deepEqual(lengths, [2, 1]);
+    const enrollments = [`${prefix}-new`, ids[0]].map((registrationId) => ({ registrationId, attestation: byKey({}) }));
+    const errors = [{ registrationId: ids[0], errorCode: 409201, errorStatus: 'Enrollment already exists' }];
+    assert.deepEqual(await bulk(client, 'create', enrollments), { isSuccessful: false, errors });
+  },
+
+  async 'bearer-tokens'(_, { host, tokens }) {
+    const expiresOnTimestamp = Date.now() + 3_600_000;
+    const asked = [];
+    const as = (token) =>
+      ProvisioningServiceClient.fromTokenCredential(host, {
+        getToken: async (scope) => {
+          asked.push(scope);
+          return { token, expiresOnTimestamp };
+        },
+      });
+    const entry = { registrationId: 'errand-bearer', attestation: byKey({}) };
+    const contributor = as(tokens.contributor);
+    const made = body(await contributor.createOrUpdateIndividualEnrollment(entry));
+    assert.equal(keysOf(made.attestation).length, 2);
+    const reader = as(tokens.reader);
+    assert.deepEqual(body(await reader.getIndividualEnrollment('errand-bearer')).attestation, { type: 'symmetricKey' });
+    const query = reader.createIndividualEnrollmentQuery({ query: "SELECT * FROM enrollments WHERE registrationId = 'errand-bearer'" });
+    assert.equal(body(await next(query)).length, 1);
+    for (const call of [
+      () => reader.createOrUpdateIndividualEnrollment({ ...entry, etag: made.etag }),
+      () => reader.getIndividualEnrollmentAttestationMechanism('errand-bearer'),
+      () => reader.deleteIndividualEnrollment('errand-bearer'),
+      ...['nobody', 'expired', 'foreign', 'forged'].map((name) => () => as(tokens[name]).getIndividualEnrollment('errand-bearer')),
+    ]) {
+      await refused(call(), 'UnauthorizedError', 401, 401000);
+    }
+    await contributor.deleteIndividualEnrollment('errand-bearer', made.etag);
+    await refused(reader.getIndividualEnrollment('errand-bearer'), 'Error', 404, 404201);
+    // What the audience of usual tokens comes from.
+    assert.deepEqual([...new Set(asked)], ['https://azure-devices-provisioning.net/.default']);
   },
 
   async refusals(client, { host, policies }) {

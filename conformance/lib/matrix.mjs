@@ -11,7 +11,10 @@ export const MODES = {
   'one-exchange': { title: 'Default grace time', answers: 'assigned' },
   // Grace time 0: the first answer is always `assigning`, as the Azure service answers.
   polling: { title: 'Grace time 0', graceMs: 0, answers: 'assigning' },
+  // Only for operators whose SDK connects to other ports than 443.
+  'own-port': { title: 'Operators on a port of their own', apart: true, answers: 'assigned' },
 };
+const SHARED_PORT = ['one-exchange', 'polling'];
 
 const beside = (path) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const version = (name) => JSON.parse(beside(`../node_modules/${name}/package.json`)).version;
@@ -41,6 +44,12 @@ export const CLIENTS = {
     version: version('azure-iot-provisioning-service'),
     program: 'azure-node-service.cjs',
     environment: trusting,
+  },
+  'azure-iot-python-service': {
+    title: 'Azure Python service SDK',
+    version: pythonVersion('azure-iothub-provisioningserviceclient'),
+    program: 'azure_python_service.py',
+    environment: ({ certFile }) => ({ REQUESTS_CA_BUNDLE: certFile }),
   },
   'azure-iot-node-mqtt': {
     title: 'Azure Node.js device SDK',
@@ -168,7 +177,9 @@ const ERRANDS = {
   bulk: 'bulk operations',
   queries: 'lists, page by page',
   registrations: 'registrations of devices that the SDK registers',
+  'bearer-tokens': 'tokens of an OpenID provider, good and not',
   refusals: 'wrong keys, rights that do not suffice, wrong requests',
+  'worked-examples': 'create, conflict, update, delete; paging; a bulk operation with one failure',
 };
 
 /** What speaks for a TPM over each transport that has a way to. */
@@ -182,7 +193,7 @@ const SIX_REFUSED = Object.keys(REFUSED).filter((refusal) => !TPM_REFUSED.includ
 
 /** Returns every case in the order of the report. */
 export function cases() {
-  return Object.keys(MODES).flatMap((mode) => [
+  const shared = SHARED_PORT.flatMap((mode) => [
     ...accepted('azure-iot-node', WITHOUT_TPM, Object.keys(PAYLOADS), mode),
     ...accepted('azure-iot-node', ['x509-group', 'symmetric-group'], ['no-payload'], mode, 'TLSv1.2'),
     ...accepted('identity-service', WITHOUT_TPM, ['no-payload'], mode),
@@ -227,9 +238,10 @@ export function cases() {
         accepted('tpm-device', ['tpm'], ['no-payload'], mode, undefined, transport, `${transport}-${name}`, keys).map(saying),
       ),
     ),
-    ...Object.keys(ERRANDS).map((errand) => operated('azure-iot-node-service', errand, mode)),
-    { name: `serve/sigterm/${mode}`, kind: 'stop', mode },
+    ...['azure-iot-node-service', 'azure-iot-python-service'].flatMap((client) => operated(client, mode)),
+    stopped(mode),
   ]);
+  return [...shared, ...operated('azure-iot-python-service', 'own-port'), stopped('own-port')];
 }
 
 /**
@@ -300,9 +312,11 @@ function saying(each) {
   return { ...each, kind: 'command', expected: { ...each.expected, says, status: 0, result: 'assigned' } };
 }
 
-/** An errand of an operator: there is no device in it, or one that belongs to it. */
-function operated(client, errand, mode) {
-  return {
+/** Every errand of an operator: there is no device in it, or one that belongs to it. */
+function operated(client, mode) {
+  // The SDK for Python would ask Entra ID itself for tokens.
+  const mine = Object.keys(ERRANDS).filter((errand) => errand !== 'bearer-tokens' || client === 'azure-iot-node-service');
+  return mine.map((errand) => ({
     name: `${client}/https/${errand}/${mode}`,
     kind: 'operator',
     client,
@@ -311,7 +325,11 @@ function operated(client, errand, mode) {
     tls: 'TLSv1.3',
     errand,
     row: { credential: ERRANDS[errand], payload: '' },
-  };
+  }));
+}
+
+function stopped(mode) {
+  return { name: `serve/sigterm/${mode}`, kind: 'stop', mode };
 }
 
 function refused(client, refusal, mode, transport = 'https') {

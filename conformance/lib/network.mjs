@@ -1,5 +1,5 @@
-// The SDKs connect to ports 443, 8883 and 5671 and nothing else. Where this process may not listen there, the whole run moves into
-// a user and network namespace of its own, which needs no root.
+// The SDKs connect to ports 443, 8883 and 5671, most of them to nothing else. Where this process may not listen there, the
+// whole run moves into a user and network namespace of its own, which needs no root.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
@@ -9,6 +9,9 @@ export const PORT = 443;
 export const MQTT_PORT = 8883;
 export const AMQP_PORT = 5671;
 export const PORTS = [PORT, MQTT_PORT, AMQP_PORT];
+
+/** Where operators are served who have a port of their own. */
+export const OPERATORS_PORT = 8443;
 
 /** Where the server listens while somebody listens in its place; also the loopback. */
 export const BEHIND = '127.0.0.2';
@@ -33,9 +36,10 @@ const LOOPBACK_UP =
  * status of the run inside, or with `CANNOT_RUN_HERE`.
  */
 export async function settle() {
-  const ports = `ports ${PORTS.join(', ')}`;
+  const all = [...PORTS, OPERATORS_PORT];
+  const ports = `ports ${all.join(', ')}`;
   if (process.env[INSIDE]) return `${ports} of a network namespace of its own (${process.env[INSIDE]})`;
-  const obstacles = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? ['asked to'] : await Promise.all(PORTS.map(whyNot));
+  const obstacles = process.env.DPS_CONFORMANCE_NAMESPACE === 'always' ? ['asked to'] : await Promise.all(all.map(whyNot));
   const obstacle = obstacles.find((each) => each !== undefined);
   if (!obstacle) return `${ports} of this machine's loopback`;
 

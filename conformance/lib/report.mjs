@@ -33,7 +33,7 @@ export function plain(results) {
 }
 
 /**
- * The table as a section of Markdown, both modes of a case in one row: the same text for the same results, on every
+ * The table as a section of Markdown, all modes of a case in one row: the same text for the same results, on every
  * machine.
  */
 export function markdown(results, switchedOff) {
@@ -47,7 +47,7 @@ export function markdown(results, switchedOff) {
   }
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const head = [...HEAD.slice(0, 5), ...modes.map(([, { title }]) => title)];
-  const body = [...merged].map(([key, cells]) => line([...JSON.parse(key), ...modes.map(([mode]) => cells[mode])]));
+  const body = [...merged].map(([key, cells]) => line([...JSON.parse(key), ...modes.map(([mode]) => cells[mode] ?? '')]));
   const off = switchedOff.map(({ case: name, reason }) => `- \`${name}\`: ${reason}`);
   return [
     '<!-- Written by conformance/run.mjs. -->',

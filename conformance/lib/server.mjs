@@ -2,10 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
+import { AMQP_PORT, MQTT_PORT, OPERATORS_PORT, PORT } from './network.mjs';
 
 const LISTENERS = { https: PORT, mqtts: MQTT_PORT, amqps: AMQP_PORT };
-const ready = (address) => Object.entries(LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
+const WITH_OPERATORS = { ...LISTENERS, operators: OPERATORS_PORT };
+/** What a server says that listens on `address`, `apart` for operators as well. */
+export const ready = (address, apart) => Object.entries(apart ? WITH_OPERATORS : LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 
@@ -14,14 +16,14 @@ export class Server {
   #exit;
   #said = '';
 
-  /** Starts `binary CONFIG` and returns once it says that it listens on `address`. */
-  static async start(binary, config, address) {
+  /** Starts `binary CONFIG` and returns once it has said all lines of `awaited`. */
+  static async start(binary, config, awaited) {
     const server = new Server();
-    await server.#start(binary, config, address);
+    await server.#start(binary, config, awaited);
     return server;
   }
 
-  async #start(binary, config, address) {
+  async #start(binary, config, awaited) {
     const child = spawn(binary, [config], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#exit = new Promise((resolve, reject) => {
@@ -32,7 +34,6 @@ export class Server {
     process.once('exit', () => child.kill('SIGKILL'));
     child.stderr.on('data', (chunk) => (this.#said += chunk));
 
-    const awaited = ready(address);
     const listening = new Promise((resolve) => {
       const missing = new Set(awaited);
       createInterface({ input: child.stdout }).on('line', (line) => {

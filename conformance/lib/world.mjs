@@ -6,7 +6,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withTpm } from '../devices/tpm.cjs';
 import { CREDENTIALS, HUBS, MODES } from './matrix.mjs';
-import { ADDRESS, AMQP_PORT, MQTT_PORT, PORT } from './network.mjs';
+import { ADDRESS, AMQP_PORT, MQTT_PORT, OPERATORS_PORT, PORT } from './network.mjs';
+import { OpenIdProvider } from './openid.mjs';
 import { Pki } from './pki.mjs';
 import { Tpm, keyBy } from './tpm.mjs';
 
@@ -14,8 +15,8 @@ export const HOST = 'localhost';
 const ID_SCOPE = '0ne00000001';
 const UNKNOWN_SCOPE = '0neFFFFFFFF';
 const ROOT_NAME = 'factory-root';
-/** A root that no group is attested by until an operator makes one. */
-const SPARE_NAME = 'spare-root';
+/** Roots that no group is attested by until an operator makes one: there is one for each SDK. */
+const SPARES = { 'azure-iot-node-service': 'spare-root', 'azure-iot-python-service': 'second-spare-root' };
 
 /** Made once for a run: authorities, keys, and a device for each case. */
 export class World {
@@ -36,8 +37,9 @@ export class World {
       issuer: this.serverAuthority,
       names: `DNS:${HOST},IP:${ADDRESS}`,
     });
+    this.openid = await OpenIdProvider.start(this.server);
     this.root = await pki.issue(ROOT_NAME, 'authority');
-    this.spare = await pki.issue(SPARE_NAME, 'authority');
+    this.spares = await Promise.all(Object.values(SPARES).map((name) => pki.issue(name, 'authority')));
     this.named = await pki.issue('line-1-ca', 'authority', { issuer: this.root });
     this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
     this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
@@ -48,33 +50,37 @@ export class World {
     const made = new Map();
     for (const each of cases.filter(({ kind }) => kind !== 'stop')) {
       // The modes are runs of two servers: a device of one name is the same device in both.
-      const identity = each.registrationId ?? each.refusal ?? each.errand;
+      const identity = each.registrationId ?? each.refusal ?? `${each.client}/${each.errand}`;
       if (!made.has(identity)) made.set(identity, await this.#device(pki, each));
-      this.devices.set(each.name, { host: HOST, idScope: ID_SCOPE, payload: each.payload, ...made.get(identity) });
+      const serviceHost = MODES[each.mode].apart ? `${HOST}:${OPERATORS_PORT}` : HOST;
+      this.devices.set(each.name, { host: HOST, serviceHost, idScope: ID_SCOPE, payload: each.payload, ...made.get(identity) });
     }
   }
 
   #device(pki, each) {
-    if (each.errand) return this.#errand(pki, each.errand);
+    if (each.errand) return this.#errand(pki, each);
     return each.refusal ? this.#refused(pki, each.refusal) : this.#accepted(pki, each);
   }
 
   /** What an operator has at hand. */
-  async #errand(pki, errand) {
+  async #errand(pki, { errand, client }) {
     const { policies } = this;
-    const order = { errand, policies };
+    const prefix = client.replace('azure-iot-', 'errand-');
+    const order = { errand, policies, prefix };
     switch (errand) {
       case 'individual-certificates': {
-        const both = [await pki.issue('errand-certificates', 'device'), await pki.issue('errand-certificates', 'device')];
+        const both = [await pki.issue(prefix, 'device'), await pki.issue(prefix, 'device')];
         return { ...order, certificates: both.map(({ cert }) => cert) };
       }
       case 'individual-tpm': {
-        const { tpm } = await this.#withTpm('errand-tpm');
-        const endorsementKey = await withTpm(tpm, 'errand-tpm', async (opened) => (await opened.keys()).endorsementKey);
+        const { tpm } = await this.#withTpm(prefix);
+        const endorsementKey = await withTpm(tpm, prefix, async (opened) => (await opened.keys()).endorsementKey);
         return { ...order, endorsementKey };
       }
       case 'group-certificates':
-        return { ...order, authority: (await pki.issue('errand-ca', 'authority', { issuer: this.root })).cert };
+        return { ...order, authority: (await pki.issue(`${prefix}-ca`, 'authority', { issuer: this.root })).cert, spare: SPARES[client] };
+      case 'bearer-tokens':
+        return { ...order, tokens: this.openid.tokens() };
       default:
         return order;
     }
@@ -170,6 +176,7 @@ export class World {
 
   /** Ends the TPMs of all devices, and returns what they said. */
   async stop() {
+    this.openid.close();
     await Promise.all(this.tpms.map((tpm) => tpm.stop()));
     return this.tpms.map(({ said }) => said).join('');
   }
@@ -198,13 +205,14 @@ export class World {
     await write('server.pem', this.server.cert);
     await write('server.key', this.server.key);
     await write('root.pem', this.root.cert);
-    await write('spare.pem', this.spare.cert);
+    await write('openid.pem', this.serverAuthority.cert);
+    await Promise.all(Object.values(SPARES).map((name, nth) => write(`${name}.pem`, this.spares[nth].cert)));
     await write('x509.json', JSON.stringify(this.enrollments.x509, null, 2));
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
     await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
     const path = join(this.directory, `${mode}.toml`);
-    await writeFile(path, configuration(MODES[mode].graceMs, address, this.policies));
+    await writeFile(path, configuration(MODES[mode], address, this.policies, this.openid.issuer));
     return path;
   }
 }
@@ -216,9 +224,10 @@ const COMMON = {
   initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
 };
 
-function configuration(graceMs, address, policies) {
+function configuration({ graceMs, apart }, address, policies, issuer) {
   const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
   const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
+  const spares = Object.values(SPARES).map((name) => `\n[[instance.certificate]]\nname = "${name}"\nfile = "${name}.pem"\n`);
   return `certificate = "server.pem"
 private_key = "server.key"
 ${grace}
@@ -226,6 +235,10 @@ ${grace}
 https = "${address}:${PORT}"
 mqtts = "${address}:${MQTT_PORT}"
 amqps = "${address}:${AMQP_PORT}"
+${apart ? `operators = "${address}:${OPERATORS_PORT}"\n` : ''}
+[openid]
+roots = "openid.pem"
+permit = ["${ADDRESS}"]
 
 [[instance]]
 id_scope = "${ID_SCOPE}"
@@ -237,11 +250,7 @@ ${hubs.join('')}
 [[instance.certificate]]
 name = "${ROOT_NAME}"
 file = "root.pem"
-
-[[instance.certificate]]
-name = "${SPARE_NAME}"
-file = "spare.pem"
-
+${spares.join('')}
 [[instance.policy]]
 name = "owner"
 rights = "EnrollmentWrite, ServiceConfig"
@@ -251,6 +260,9 @@ primary_key = "${policies.owner}"
 name = "reader"
 rights = "EnrollmentRead"
 primary_key = "${policies.reader}"
+
+[[instance.issuer]]
+issuer = "${issuer}"
 `;
 }
 

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use crate::id::TrackingId;
 
+/// How long to wait when a store or a resolver does not answer, as callers are told. Our choice.
+pub const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
+
 /// Why a request was not done. Each reason has one status, one code and one default text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,10 +33,26 @@ pub enum Reason {
     EnrollmentNotFound,
     /// There is no such enrollment group.
     GroupNotFound,
+    /// There is no such instance any more.
+    InstanceNotFound,
+    /// The instance links no such hub.
+    HubNotFound,
+    /// The instance has no such shared access policy.
+    PolicyNotFound,
+    /// The instance has no such certificate.
+    CertificateNotFound,
     /// There is an individual enrollment already.
     EnrollmentExists,
     /// There is an enrollment group already.
     GroupExists,
+    /// There is an instance already.
+    InstanceExists,
+    /// The instance links the hub already.
+    HubExists,
+    /// The instance has a shared access policy of this name already.
+    PolicyExists,
+    /// The instance has a certificate of this name already.
+    CertificateExists,
     /// Another entry has the same certificate or key.
     Duplicate,
     /// The record is not as the operator expects.
@@ -72,7 +91,8 @@ impl Reason {
     /// # Source
     /// Observed answers of the service: 400004, 401002, 404202, 404203, and 429001, 500001 from the
     /// error list it shares with IoT Hub (`ErrorCode.cs` of the C# service SDK). The rest follow the
-    /// same pattern and are ours.
+    /// same pattern and are ours; those of the instance and what is in it end in 210 to 213, away from
+    /// the numbers that the service is known to use.
     #[must_use]
     pub const fn code(self) -> u32 {
         self.row().1
@@ -93,8 +113,16 @@ impl Reason {
             Self::NotAllowed => (401, 401_000, "Unauthorized"),
             Self::EnrollmentNotFound => (404, 404_201, "There is no such enrollment"),
             Self::GroupNotFound => (404, 404_204, "There is no such enrollment group"),
+            Self::InstanceNotFound => (404, 404_210, "There is no such instance"),
+            Self::HubNotFound => (404, 404_211, "The instance links no such hub"),
+            Self::PolicyNotFound => (404, 404_212, "There is no such shared access policy"),
+            Self::CertificateNotFound => (404, 404_213, "There is no such certificate"),
             Self::EnrollmentExists => (409, 409_201, "Enrollment already exists"),
             Self::GroupExists => (409, 409_202, "Enrollment group already exists"),
+            Self::InstanceExists => (409, 409_210, "The instance exists already"),
+            Self::HubExists => (409, 409_211, "The instance links the hub already"),
+            Self::PolicyExists => (409, 409_212, "The shared access policy exists already"),
+            Self::CertificateExists => (409, 409_213, "The certificate exists already"),
             Self::Duplicate => (
                 409,
                 409_000,
@@ -266,8 +294,16 @@ mod tests {
             NotAllowed,
             EnrollmentNotFound,
             GroupNotFound,
+            InstanceNotFound,
+            HubNotFound,
+            PolicyNotFound,
+            CertificateNotFound,
             EnrollmentExists,
             GroupExists,
+            InstanceExists,
+            HubExists,
+            PolicyExists,
+            CertificateExists,
             Duplicate,
             PreconditionFailed,
             Unauthorized,

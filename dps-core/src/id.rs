@@ -118,7 +118,7 @@ folded_name! {
     /// A tenant: the ID scope that devices name. Compared without regard to case.
     ///
     /// 1 to 20 ASCII letters, digits and `-`. The words that begin a path of the service API
-    /// (`enrollments`, `enrollmentGroups`, `registrations`) are refused.
+    /// (`enrollments`, `enrollmentGroups`, `registrations`, `instance`) are refused.
     ///
     /// # Source
     /// Real scopes are `0ne` and eight hexadecimal digits. The bound of 20 is ours: the C SDK has to
@@ -331,7 +331,12 @@ fn check(text: &str, max: usize, allowed: impl Fn(u8) -> bool) -> Result<(), IdE
 
 fn check_scope(text: &str) -> Result<(), IdError> {
     check(text, 20, |b| b.is_ascii_alphanumeric() || b == b'-')?;
-    let reserved = ["enrollments", "enrollmentgroups", "registrations"];
+    let reserved = [
+        "enrollments",
+        "enrollmentgroups",
+        "registrations",
+        "instance",
+    ];
     if reserved.iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Err(IdError::Reserved);
     }
@@ -414,7 +419,12 @@ mod tests {
 
     #[test]
     fn a_scope_is_not_a_word_of_the_service_api() {
-        for word in ["enrollments", "EnrollmentGroups", "REGISTRATIONS"] {
+        for word in [
+            "enrollments",
+            "EnrollmentGroups",
+            "REGISTRATIONS",
+            "Instance",
+        ] {
             assert_eq!(IdScope::parse(word), Err(IdError::Reserved));
         }
         assert!(IdScope::parse("0ne00ABCDEF").is_ok());

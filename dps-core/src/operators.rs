@@ -3,18 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::access::{Action, Endpoint, Ingress, PolicyToken};
+use crate::access::{
+    Access, Action, BearerToken, Endpoint, Ingress, PolicyToken, Rejection, TokenError,
+    TokenVerifier,
+};
 use crate::admin::Admin;
 use crate::attest::SKEW;
 use crate::crypto::Crypto;
 use crate::egress::Egress;
-use crate::error::{Reason, ServiceError};
+use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
-use crate::provisioner::UNAVAILABLE_RETRY;
 use crate::record::{decode_instance, instance_key};
-use crate::store::StoreError;
-use crate::tenant::{TenantName, TenantResolver};
+use crate::store::{BoxError, StoreError};
+use crate::tenant::{TenantError, TenantName, TenantResolver};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 /// What an operator's request shows before anything is believed.
@@ -43,6 +45,7 @@ pub struct Operators {
     crypto: Option<Crypto>,
     events: Option<Recent>,
     egress: Egress,
+    tokens: Option<Arc<dyn TokenVerifier>>,
 }
 
 impl Operators {
@@ -55,6 +58,7 @@ impl Operators {
             crypto: Crypto::built_in(),
             events: None,
             egress: Egress::default(),
+            tokens: None,
         }
     }
 
@@ -78,6 +82,14 @@ impl Operators {
     #[must_use]
     pub fn with_egress(mut self, egress: Egress) -> Self {
         self.egress = egress;
+        self
+    }
+
+    /// Takes tokens of the OpenID providers that an instance names, too, if `tokens` says that they are good.
+    /// Default: none, whatever instances name.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenVerifier>) -> Self {
+        self.tokens = Some(tokens);
         self
     }
 
@@ -110,45 +122,21 @@ impl Operators {
     /// Lets an operator do all of `actions` with one request. Writes nothing.
     ///
     /// # Errors
-    /// [`Reason::NotAllowed`], the same for a host that nobody has, an address that an IP rule rejects, a wrong
-    /// key, and rights that do not suffice; [`Reason::Unavailable`] if it cannot be judged now.
+    /// [`NotAdmitted`] says why, for whoever runs the node; the operator is told [`NotAdmitted::told`].
     pub async fn admit(
         &self,
         hello: &OperatorHello<'_>,
         actions: &[Action],
-    ) -> Result<Admin, ServiceError> {
-        let refused = || ServiceError::new(Reason::NotAllowed);
-        let resolved = self
-            .tenants
-            .resolve(TenantName::ServiceHost(hello.host))
-            .await;
-        let tenant = resolved.map_err(|_| unavailable())?.ok_or_else(refused)?;
-        let read = tenant
-            .store()
-            .get_many(&[instance_key(&tenant.scope)])
-            .await;
-        let stored = read.map_err(|error| broken(&error))?;
-        let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
-        let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
-        let access = &instance.access;
-        if access
-            .rejection(hello.address, hello.ingress, Endpoint::Service)
-            .is_some()
-        {
-            return Err(refused());
-        }
-        let token = hello.authorization.and_then(PolicyToken::parse);
-        let token = token.ok_or_else(refused)?;
-        let policy = access.policy(token.policy());
-        let allowed = policy.is_some_and(|policy| {
-            (token.is_signed_with(&policy.primary) || token.is_signed_with(&policy.secondary))
-                && token.covers(hello.host, hello.path)
-                && token.expires().plus(SKEW) > self.clock.now()
-                && actions.iter().all(|action| policy.rights.allow(*action))
-        });
-        if !allowed {
-            return Err(refused());
-        }
+    ) -> Result<Admin, NotAdmitted> {
+        let name = TenantName::ServiceHost(hello.host);
+        let resolved = self.tenants.resolve(name).await?;
+        let tenant = resolved.ok_or(NotAdmitted::NoSuchHost)?;
+        let keys = [instance_key(&tenant.scope)];
+        let stored = tenant.store().get_many(&keys).await?;
+        let stored = stored.into_iter().next().flatten();
+        let stored = stored.ok_or(NotAdmitted::NoInstance)?;
+        let instance = decode_instance(&stored.value)?;
+        self.judge(hello, &instance.access, actions).await?;
         let admin = Admin::new(Arc::clone(&tenant.store), tenant.scope);
         let admin = admin.with_egress(self.egress.clone());
         Ok(match self.crypto {
@@ -156,15 +144,187 @@ impl Operators {
             None => admin,
         })
     }
+
+    async fn judge(
+        &self,
+        hello: &OperatorHello<'_>,
+        access: &Access,
+        actions: &[Action],
+    ) -> Result<(), NotAdmitted> {
+        match access.rejection(hello.address, hello.ingress, Endpoint::Service) {
+            None => {}
+            Some(Rejection::Ingress) => return Err(NotAdmitted::IngressRejected),
+            Some(Rejection::Rule(rule)) => {
+                let rule = Arc::clone(&rule.name);
+                return Err(NotAdmitted::AddressRejected { rule });
+            }
+        }
+        let shown = hello.authorization.ok_or(NotAdmitted::NoToken)?;
+        if let Some(token) = PolicyToken::parse(shown) {
+            return self.judge_policy(hello, access, &token, actions);
+        }
+        let token = BearerToken::parse(shown).ok_or(NotAdmitted::NoToken)?;
+        self.judge_bearer(access, &token, actions).await
+    }
+
+    fn judge_policy(
+        &self,
+        hello: &OperatorHello<'_>,
+        access: &Access,
+        token: &PolicyToken<'_>,
+        actions: &[Action],
+    ) -> Result<(), NotAdmitted> {
+        if access.disable_local_auth {
+            return Err(NotAdmitted::LocalAuthDisabled);
+        }
+        let policy = access.policy(token.policy());
+        let policy = policy.ok_or(NotAdmitted::NoSuchPolicy)?;
+        let name = || Arc::clone(&policy.name);
+        if !token.is_signed_with(&policy.primary) && !token.is_signed_with(&policy.secondary) {
+            return Err(NotAdmitted::WrongKey { policy: name() });
+        }
+        if !token.covers(hello.host, hello.path) {
+            return Err(NotAdmitted::OtherResource { policy: name() });
+        }
+        if token.expires().plus(SKEW) <= self.clock.now() {
+            return Err(NotAdmitted::Expired { policy: name() });
+        }
+        if !actions.iter().all(|action| policy.rights.allow(*action)) {
+            return Err(NotAdmitted::RightsTooWeak { policy: name() });
+        }
+        Ok(())
+    }
+
+    async fn judge_bearer(
+        &self,
+        access: &Access,
+        token: &BearerToken<'_>,
+        actions: &[Action],
+    ) -> Result<(), NotAdmitted> {
+        // Nobody else is asked: whom the service calls is not a stranger's to say.
+        let issuer = token.issuer().and_then(|url| access.issuer(url));
+        let issuer = issuer.ok_or(NotAdmitted::NoSuchIssuer)?;
+        let verifier = self.tokens.as_ref().ok_or(NotAdmitted::NoVerifier)?;
+        let url = || Arc::clone(&issuer.url);
+        let claims = verifier.verify(token, issuer, self.clock.now()).await;
+        let claims = claims.map_err(|error| match error {
+            TokenError::Refused(why) => NotAdmitted::TokenRefused { issuer: url(), why },
+            TokenError::Unavailable(source) => NotAdmitted::Unverified {
+                issuer: url(),
+                source,
+            },
+        })?;
+        let may = issuer.actions(&claims);
+        if !actions.iter().all(|action| may.allow(*action)) {
+            return Err(NotAdmitted::RolesTooWeak { issuer: url() });
+        }
+        Ok(())
+    }
 }
 
-fn unavailable() -> ServiceError {
-    ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
+/// Why an operator was not let in. Holds no secrets, and nothing that a stranger wrote.
+///
+/// It is for those who run the node: of everything but the last three the operator learns nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAdmitted {
+    /// No tenant has the host.
+    #[error("no tenant has the host that the caller names")]
+    NoSuchHost,
+    /// The tenant has no instance.
+    #[error("the tenant of the host has no instance")]
+    NoInstance,
+    /// The instance cannot be reached by the door that the caller came through.
+    #[error("the instance cannot be reached by the endpoint that the caller came through")]
+    IngressRejected,
+    /// A rule of the instance keeps callers from this address out.
+    #[error("IP rule {rule} rejects the caller's address")]
+    AddressRejected {
+        /// Its name.
+        rule: Arc<str>,
+    },
+    /// It shows nothing that could be judged.
+    #[error("the caller shows no token")]
+    NoToken,
+    /// The instance takes no tokens of shared access policies.
+    #[error("the instance takes no tokens of shared access policies")]
+    LocalAuthDisabled,
+    /// The token names no policy of the instance.
+    #[error("the token names a shared access policy that is not there")]
+    NoSuchPolicy,
+    /// The token is signed with neither key of its policy.
+    #[error("the token is not signed with a key of shared access policy {policy}")]
+    WrongKey {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token is good, but not here.
+    #[error("the token of shared access policy {policy} is for another host or path")]
+    OtherResource {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token was good.
+    #[error("the token of shared access policy {policy} has expired")]
+    Expired {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token is good, but not for this.
+    #[error("the rights of shared access policy {policy} do not suffice")]
+    RightsTooWeak {
+        /// The name of the policy.
+        policy: Arc<str>,
+    },
+    /// The token is of an OpenID provider that the instance does not name, or of none.
+    #[error("the token is of no OpenID provider of the instance")]
+    NoSuchIssuer,
+    /// Nobody here can tell whether tokens of OpenID providers are good ([`Operators::with_tokens`]).
+    #[error("tokens of OpenID providers are not taken")]
+    NoVerifier,
+    /// The token is not good.
+    #[error("the token of OpenID provider {issuer} {why}")]
+    TokenRefused {
+        /// The provider, as the instance names it.
+        issuer: Arc<str>,
+        /// What the verifier has against it.
+        why: &'static str,
+    },
+    /// The token is good, but not for this.
+    #[error("the roles in the token of OpenID provider {issuer} do not suffice")]
+    RolesTooWeak {
+        /// The provider, as the instance names it.
+        issuer: Arc<str>,
+    },
+    /// It could not be judged whether the token is good.
+    #[error("the token of OpenID provider {issuer} cannot be verified now")]
+    Unverified {
+        /// The provider, as the instance names it.
+        issuer: Arc<str>,
+        /// What the verifier lacks.
+        #[source]
+        source: BoxError,
+    },
+    /// It could not be judged who is meant.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// It could not be judged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-fn broken(error: &StoreError) -> ServiceError {
-    match error {
-        StoreError::Corrupt(_) => ServiceError::new(Reason::Internal),
-        _ => unavailable(),
+impl NotAdmitted {
+    /// What the operator is told: [`Reason::NotAllowed`], the same for a host that nobody has, an address
+    /// that an IP rule rejects, a wrong key or token, and rights that do not suffice; [`Reason::Unavailable`] or
+    /// [`Reason::Internal`] if it cannot be judged now.
+    #[must_use]
+    pub const fn told(&self) -> ServiceError {
+        match self {
+            Self::Store(StoreError::Corrupt(_)) => ServiceError::new(Reason::Internal),
+            Self::Store(_) | Self::Tenant(_) | Self::Unverified { .. } => {
+                ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
+            }
+            _ => ServiceError::new(Reason::NotAllowed),
+        }
     }
 }

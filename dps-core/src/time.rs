@@ -39,6 +39,25 @@ impl Timestamp {
         UnixTime::since_unix_epoch(Duration::from_secs(self.seconds()))
     }
 
+    /// As RFC 1123 has it, such as `Sat, 21 Nov 2026 08:00:00 GMT`: what HTTP and the resource API
+    /// write. Empty after the year 9999, which has no such form.
+    #[must_use]
+    pub fn rfc1123(self) -> String {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let seconds = i64::try_from(self.seconds()).unwrap_or(i64::MAX);
+        let Ok(at) = OffsetDateTime::from_unix_timestamp(seconds) else {
+            return String::new();
+        };
+        let (hour, minute, second) = at.to_hms();
+        let day = DAYS[usize::from(at.weekday().number_days_from_monday())];
+        let month = MONTHS[usize::from(u8::from(at.month())) - 1];
+        let (date, year) = (at.day(), at.year());
+        format!("{day}, {date:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+    }
+
     /// Reads an RFC 3339 time, such as `2026-11-21T08:00:00Z`.
     ///
     /// Returns `None` for any other text, and for times before 1970.
@@ -113,5 +132,23 @@ mod tests {
             Some(Timestamp(1_661_622_799_514))
         );
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    /// The first is the example of RFC 9110, section 5.6.7.
+    #[test]
+    fn times_are_written_as_http_has_them() {
+        for (time, text) in [
+            ("1994-11-06T08:49:37Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("2039-12-31T23:59:59.999Z", "Sat, 31 Dec 2039 23:59:59 GMT"),
+            ("2024-02-29T00:00:00Z", "Thu, 29 Feb 2024 00:00:00 GMT"),
+            ("9999-12-31T23:59:59Z", "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(Timestamp::parse(time).unwrap().rfc1123(), text);
+        }
+        assert_eq!(
+            Timestamp::default().rfc1123(),
+            "Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+        assert_eq!(Timestamp(u64::MAX).rfc1123(), "");
     }
 }

@@ -9,7 +9,13 @@ use dps_transport::percent_decode;
 use http::Method;
 
 /// First segments that belong to operators, in any case of letters. No ID scope is spelled like that.
-const OPERATORS: [&str; 4] = ["enrollments", "enrollmentGroups", "registrations", "_admin"];
+const OPERATORS: [&str; 5] = [
+    "enrollments",
+    "enrollmentGroups",
+    "registrations",
+    "instance",
+    "_admin",
+];
 
 /// A request of the device API, as far as its first line tells.
 #[derive(Debug, PartialEq)]

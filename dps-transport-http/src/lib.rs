@@ -62,3 +62,7 @@ mod websocket;
 
 pub use self::limits::Limits;
 pub use self::transport::Http;
+
+/// What is served to devices over HTTP, as an OpenAPI document, version 3.1, in JSON. What is served to
+/// operators is [`service::OPENAPI`].
+pub const OPENAPI: &str = include_str!("../openapi/device.json");

@@ -80,6 +80,7 @@ async fn a_path_that_begins_with_a_word_of_the_service_api_is_nobodys_scope() {
         "enrollments",
         "EnrollmentGroups",
         "REGISTRATIONS",
+        "Instance",
         "_Admin",
         "%65nrollments",
     ] {

@@ -35,9 +35,10 @@ use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::config::{Complaint, Config};
 use dps_examples::server::Server;
+use dps_openid::OpenId;
 use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Logging, Protocol, Tasks};
+use dps_transport::{FailureLimit, Failures, Logging, Protocol, Tasks};
 use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_http::service::ServiceApi;
@@ -89,7 +90,7 @@ const HELP: &str = r#"The configuration, with paths relative to it. What has to 
   https = "127.0.0.1:443"           also MQTT and AMQP over WebSockets; port 0 takes a free one
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
-  service_host = "one.example.net"  what operators name it by, on the port of HTTPS
+  service_host = "one.example.net"  what operators name it by
   [[instance.hub]]                  one or more for each instance
   name = "west.example.net"
 
@@ -97,7 +98,11 @@ What may be left out, with its default; the first at the top, the others where t
 
   mqtts = "127.0.0.1:8883"          [listen]: MQTT; not spoken there unless said
   amqps = "127.0.0.1:5671"          [listen]: AMQP; not spoken there unless said
+  operators = "127.0.0.1:8443"      [listen]: HTTPS for operators, who are then served nowhere else;
+                                    on the port of HTTPS unless said, where all their clients look
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
+  failed_attempts = 60              how many attempts of an address may fail a minute before others
+                                    from there are not looked at; devices' and operators' apart
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
                                     with one entry or an array; the file name may contain *
@@ -105,6 +110,7 @@ What may be left out, with its default; the first at the top, the others where t
   location = ""                     [[instance.hub]]: for people
   weight = 1                        [[instance.hub]]: its share, relative to the others
   in_policy = true                  [[instance.hub]]: false takes it out of allocation
+  disable_local_auth = false        [[instance]]: true takes no tokens of shared access policies
   [[instance.certificate]]          CA certificates: where chains of groups end
   name = "root"                     what caReferences name
   file = "root.pem"
@@ -113,7 +119,18 @@ What may be left out, with its default; the first at the top, the others where t
   rights = "EnrollmentWrite"        one or more of ServiceConfig, EnrollmentRead, EnrollmentWrite,
                                     RegistrationStatusRead, RegistrationStatusWrite, DeviceConnect
   primary_key = "<base64>"          16 to 64 bytes; tokens are signed with it
-  secondary_key = "<base64>"        the same; made and known to nobody unless said"#;
+  secondary_key = "<base64>"        the same; made and known to nobody unless said
+  [openid]                          takes tokens (JWT) of OpenID providers; none unless it is there
+  roots = "roots.pem"               PEM: the CAs that providers' servers are trusted by
+  permit = []                       which addresses or ranges that are not public may be called, such
+                                    as "10.20.0.0/16"
+  [[instance.issuer]]               OpenID providers whose tokens operators may show
+  issuer = "https://login.example"  what tokens say as iss, to the letter; keys are found by it
+  audience = "https://azure-devices-provisioning.net"
+  role_claim = "roles"
+  [[instance.issuer.role]]          without any: Device Provisioning Service Data Contributor, and Reader
+  role = "line managers"            a value of the claim
+  actions = ["enrollments/*"]       data actions, also by one star; and configure, by its name only"#;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -159,26 +176,46 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     }
     let tenants = Arc::new(tenants);
     let recent = Recent::new(RECENT_EVENTS);
-    let operators = Operators::new(tenants.clone()).with_events(recent.clone());
+    let mut operators = Operators::new(tenants.clone()).with_events(recent.clone());
+    if let Some(providers) = &config.openid {
+        let openid = OpenId::new(Arc::clone(&providers.tls));
+        let openid = openid.with_egress(providers.egress.clone());
+        operators = operators
+            .with_tokens(Arc::new(openid))
+            .with_egress(providers.egress.clone());
+    }
     let service = Provisioner::builder(tenants, Arc::new(hubs))
         .hook(Arc::new(SpreadAndEcho))
         .events(Arc::new((recent, Logging)))
         .build()?;
+    let most = config.failed_attempts;
     let limited = FailureLimit::new(Arc::new(service.clone()), clock, AWS_LC.random);
+    let limited = limited.with_limit(most, most);
     let api: Arc<dyn DeviceApi> = Arc::new(limited);
     let mqtt = Mqtt::new(Arc::clone(&api)).with_grace(config.grace);
     let amqp = Amqp::new(Arc::clone(&api)).with_grace(config.grace);
-    let http = Http::new(api)
+    let failures = Arc::new(Failures::new(most, most));
+    let operators = ServiceApi::new(operators).with_failures(failures);
+    let mut http = Http::new(api)
         .with_grace(config.grace)
-        .with_service(ServiceApi::new(operators))
         .websocket("mqtt", Arc::new(mqtt.clone().over_websockets()))
         .websocket("AMQPWSB10", Arc::new(amqp.clone().over_websockets()));
+    if config.operators.is_none() {
+        http = http.with_service(operators.clone());
+    }
+    let operators = Http::operators(operators);
 
     let mut server = Server::new(config.tls.clone(), Tasks::new());
-    let listeners: [Wanted; 3] = [
+    let listeners: [Wanted; 4] = [
         ("https", Arc::new(http), &["http/1.1"], Some(config.https)),
         ("mqtts", Arc::new(mqtt), &[], config.mqtts),
         ("amqps", Arc::new(amqp), &[], config.amqps),
+        (
+            "operators",
+            Arc::new(operators),
+            &["http/1.1"],
+            config.operators,
+        ),
     ];
     let mut bound = Vec::new();
     for (name, protocol, alpn, address) in listeners {
@@ -230,11 +267,15 @@ async fn fill(store: &Arc<dyn Store>, config: &Config) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Cleans what devices left behind when a hub did not answer. Never ends.
+/// Cleans what devices left behind when a hub did not answer, and counts registrations for their quota. Never
+/// ends.
 async fn sweep(service: &Provisioner, scopes: &[&IdScope]) {
     loop {
         tokio::time::sleep(SWEEP).await;
         for scope in scopes {
+            if let Err(error) = service.count_registrations(scope).await {
+                tracing::warn!(%scope, %error, "count");
+            }
             let mut after = None;
             loop {
                 match service.sweep(scope, after, 100).await {

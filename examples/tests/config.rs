@@ -5,10 +5,11 @@ mod support;
 
 use std::path::Path;
 
+use dps_core::access::Issuer;
 use dps_core::crypto::AWS_LC;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::config::Config;
-use dps_testkit::certs::Identity;
+use dps_testkit::certs::{Ca, Identity};
 use serde_json::json;
 
 use self::support::{Folder, SOUND, group, individual};
@@ -36,15 +37,16 @@ fn a_sound_configuration_has_what_it_says_and_defaults_for_the_rest() {
 }
 
 #[test]
-fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
+fn each_listens_where_it_is_told_to_and_not_where_another_does() {
     let folder = Folder::new();
-    let listen =
-        "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"\namqps = \"127.0.0.1:5671\"";
+    let listen = "https = \"127.0.0.1:443\"\nmqtts = \"127.0.0.1:8883\"\n\
+        amqps = \"127.0.0.1:5671\"\noperators = \"127.0.0.1:8443\"";
     let sound = SOUND.replace("https = \"127.0.0.1:0\"", listen);
     folder.write("serve.toml", &sound);
     let config = folder.load().unwrap();
     assert_eq!(config.mqtts, Some(([127, 0, 0, 1], 8883).into()));
     assert_eq!(config.amqps, Some(([127, 0, 0, 1], 5671).into()));
+    assert_eq!(config.operators, Some(([127, 0, 0, 1], 8443).into()));
     for (port, other, complaint) in [
         (
             ":8883",
@@ -61,11 +63,20 @@ fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
             ":8883",
             "listen.amqps: listen.mqtts is there already",
         ),
+        (
+            ":8443",
+            ":443",
+            "listen.operators: listen.https is there already",
+        ),
     ] {
         folder.write("serve.toml", &sound.replace(port, other));
         assert_eq!(folder.complaint(), format!("serve.toml: {complaint}"));
     }
-    for (port, key) in [(":8883", "mqtts"), (":5671", "amqps")] {
+    for (port, key) in [
+        (":8883", "mqtts"),
+        (":5671", "amqps"),
+        (":8443", "operators"),
+    ] {
         folder.write("serve.toml", &sound.replace(port, ""));
         let complaint = folder.complaint();
         assert!(
@@ -73,6 +84,16 @@ fn mqtt_and_amqp_listen_where_they_are_told_to_and_not_where_another_does() {
             "{complaint}"
         );
     }
+}
+
+#[test]
+fn sixty_attempts_may_fail_unless_said_and_never_none() {
+    let folder = Folder::new();
+    assert_eq!(folder.load().unwrap().failed_attempts.get(), 60);
+    folder.write("serve.toml", &format!("failed_attempts = 7\n{SOUND}"));
+    assert_eq!(folder.load().unwrap().failed_attempts.get(), 7);
+    folder.write("serve.toml", &format!("failed_attempts = 0\n{SOUND}"));
+    assert!(folder.complaint().contains("failed_attempts = 0"));
 }
 
 #[test]
@@ -414,5 +435,60 @@ fn what_is_allowed_and_probably_not_meant_is_noted() {
             "[0]: iotHubs: east.example.net is not a linked hub",
             "[1]: attestation: its keys are made anew at each start and nobody knows them",
         ]
+    );
+}
+
+#[test]
+fn openid_providers_have_what_they_say_and_the_usual_for_the_rest() {
+    let folder = Folder::new();
+    let (table, issuers) = (
+        "[openid]\nroots = \"roots.pem\"\npermit = [\"10.20.0.0/16\"]\n",
+        "[[instance.issuer]]\nissuer = \"https://login.example\"\n\
+         [[instance.issuer]]\nissuer = \"https://id.example\"\naudience = \"plant\"\nrole_claim = \"groups\"\n\
+         [[instance.issuer.role]]\nrole = \"guests\"\nactions = [\"*/read\", \"configure\"]\n",
+    );
+    let roots = [Ca::root("One"), Ca::root("Two")].map(|ca| ca.certificate_pem());
+    folder.write("roots.pem", &roots.concat());
+    let with = |table: &str, issuers: &str| {
+        let sound = SOUND.replace("[[instance]]", &format!("{table}[[instance]]"));
+        folder.write("serve.toml", &format!("{sound}\n{issuers}"));
+    };
+    with(table, issuers);
+    let config = folder.load().unwrap();
+    let egress = config.openid.unwrap().egress;
+    assert!(egress.permits_address([10, 20, 0, 7].into()));
+    assert!(!egress.permits_address([10, 21, 0, 7].into()));
+    let access = &config.instances[0].instance.access;
+    assert!(!access.disable_local_auth);
+    let [usual, own] = access.issuers.as_slice() else {
+        panic!("two providers")
+    };
+    assert_eq!(*usual, Issuer::new("https://login.example"));
+    assert_eq!((&*own.audience, &*own.claim), ("plant", "groups"));
+    assert_eq!(
+        (own.roles.len(), own.roles[0].actions.iter().count()),
+        (1, 4)
+    );
+
+    with("", issuers);
+    assert_eq!(
+        folder.complaint(),
+        "serve.toml: instance[0].issuer: there is no [openid] that says how providers are reached"
+    );
+    with(table, &issuers.replace("*/read", "fly"));
+    let complaint = folder.complaint();
+    let at = "serve.toml: instance[0].issuer[1].role[0].actions: an action is one";
+    assert!(complaint.starts_with(at), "{complaint}");
+    with(&table.replace("/16", "/99"), issuers);
+    let complaint = folder.complaint();
+    assert!(
+        complaint.starts_with("serve.toml: openid.permit[0]: a mask"),
+        "{complaint}"
+    );
+    folder.write("roots.pem", "");
+    with(table, issuers);
+    assert_eq!(
+        folder.complaint(),
+        "serve.toml: openid.roots: holds no certificate to trust"
     );
 }

@@ -308,7 +308,7 @@ fn a_bad_configuration_ends_it_with_a_complaint_and_status_1() {
         "{said}"
     );
 
-    for key in ["mqtts", "amqps"] {
+    for key in ["mqtts", "amqps", "operators"] {
         let listen = format!("[listen]\n{key} = \"192.0.2.1:0\"");
         folder.write("serve.toml", &SOUND.replace("[listen]", &listen));
         let said = String::from_utf8(run(&[]).stderr).unwrap();

@@ -1,13 +1,19 @@
 //! Who may operate an instance, and what for.
 
+mod actions;
 mod address;
+mod bearer;
+mod issuer;
 mod network;
 mod token;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::actions::{Actions, ActionsError};
 pub use self::address::{Endpoint, IpAction, IpMask, IpMaskError, IpRule, MAX_IP_RULES};
+pub use self::bearer::{BearerToken, Claims, MAX_BEARER_TOKEN_BYTES, TokenError, TokenVerifier};
+pub use self::issuer::{Issuer, MAX_ISSUERS, MAX_ROLES, Role, USUAL_AUDIENCE};
 pub use self::network::{Ingress, MAX_PRIVATE_ENDPOINTS, Network, Rejection};
 pub use self::token::{MAX_POLICY_TOKEN_BYTES, PolicyToken};
 use crate::id::SecretBytes;
@@ -20,6 +26,14 @@ pub struct Access {
     pub policies: Vec<AccessPolicy>,
     /// Rules about callers' addresses, operators' and devices', in the order in which they are asked.
     pub rules: Vec<IpRule>,
+    /// OpenID providers whose tokens are taken.
+    pub issuers: Vec<Issuer>,
+    /// Whether shared access policies are good for nothing, so that operators come with tokens of `issuers`
+    /// or not at all. Devices are not concerned.
+    ///
+    /// # Source
+    /// `disableLocalAuth` of the resource API, version 2026-08-01.
+    pub disable_local_auth: bool,
     /// By which doors it can be reached.
     pub network: Network,
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::issuers::check_issuers;
 use super::policies::check_names;
-use super::settings::{check_network, check_rules};
+use super::settings::{check_endpoints, check_rules};
 use super::{Admin, AdminError};
 use crate::id::SecretBytes;
 use crate::instance::{Instance, MAX_HUBS};
@@ -22,8 +23,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for more than 50 hubs, a hub, certificate, policy or IP rule whose name stands
-    /// twice, or an IP rule whose name is none; [`AdminError::Full`] for more certificates than its quota,
-    /// or more IP rules than may be.
+    /// twice, or an IP rule whose name is none, or an OpenID provider that [`Admin::set_issuers`] does not take;
+    /// [`AdminError::Full`] for more certificates than its quota, or more IP rules or providers than may be.
     pub async fn put_instance(&self, instance: &Instance) -> Result<(), AdminError> {
         check_instance(instance)?;
         let mut writes = vec![Write {
@@ -133,7 +134,8 @@ fn check_instance(instance: &Instance) -> Result<(), AdminError> {
     }
     check_names(&instance.access.policies)?;
     check_rules(&instance.access.rules)?;
-    check_network(&instance.access.network)?;
+    check_endpoints(&instance.access.network.private)?;
+    check_issuers(&instance.access.issuers)?;
     let all = &instance.certificates;
     if let limit @ 1.. = instance.quotas.certificates
         && all.len() as u64 > limit

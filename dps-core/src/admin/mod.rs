@@ -13,6 +13,7 @@ mod check;
 mod entries;
 mod hubs;
 mod instance;
+mod issuers;
 mod policies;
 pub mod query;
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Admin, AdminError, Precondition, ROUNDS, Revision};
-use crate::access::{IpRule, MAX_IP_RULES, MAX_PRIVATE_ENDPOINTS, Network};
+use crate::access::{IpRule, MAX_IP_RULES, MAX_PRIVATE_ENDPOINTS};
 use crate::allocate::Policy;
 use crate::instance::{Instance, Quotas};
 use crate::record::{
@@ -122,32 +122,53 @@ impl Admin {
         .await
     }
 
-    /// Sets by which doors the instance can be reached. Counts from the next request, also of callers who have
-    /// proven themselves before.
+    /// Sets whether the instance can be reached by the public network. Counts from the next request, also of
+    /// callers who have proven themselves before.
     ///
-    /// Whoever closes the door that it comes through has locked itself out, as with
-    /// [`Admin::set_ip_rules`].
+    /// Whoever closes the door that it comes through has locked itself out, as with [`Admin::set_ip_rules`].
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] without an instance; [`AdminError::Exists`] or [`AdminError::Changed`] if
+    /// `precondition` does not hold.
+    pub async fn set_public_access(
+        &self,
+        public: bool,
+        precondition: Precondition,
+    ) -> Result<Revision<bool>, AdminError> {
+        self.change_instance(|instance, version| {
+            precondition.holds(version, true)?;
+            instance.access.network.public = public;
+            Ok(public)
+        })
+        .await
+    }
+
+    /// Sets the private endpoints that the instance can be reached by, all of them. Counts as
+    /// [`Admin::set_public_access`] does.
     ///
     /// # Errors
     /// [`AdminError::Full`] for more than [`MAX_PRIVATE_ENDPOINTS`]; [`AdminError::Invalid`] for a name that
     /// stands twice, or has other than 1 to 64 ASCII letters, digits and `- . _`; [`AdminError::NotFound`]
     /// without an instance; [`AdminError::Exists`] or [`AdminError::Changed`] if `precondition` does not hold.
-    pub async fn set_network(
+    pub async fn set_private_endpoints(
         &self,
-        network: Network,
+        names: Vec<Arc<str>>,
         precondition: Precondition,
-    ) -> Result<Revision<Network>, AdminError> {
-        check_network(&network)?;
+    ) -> Result<Revision<Vec<Arc<str>>>, AdminError> {
+        check_endpoints(&names)?;
         self.change_instance(|instance, version| {
             precondition.holds(version, true)?;
-            instance.access.network.clone_from(&network);
-            Ok(network.clone())
+            instance.access.network.private.clone_from(&names);
+            Ok(names.clone())
         })
         .await
     }
 
-    /// The instance without its certificates.
-    pub(super) async fn settings(&self) -> Result<Revision<Instance>, AdminError> {
+    /// The instance without its certificates, of which it says that there are none: one record is read.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] without an instance.
+    pub async fn settings(&self) -> Result<Revision<Instance>, AdminError> {
         let stored = self.read(instance_key(&self.scope)).await?;
         let stored = stored.ok_or(AdminError::NotFound)?;
         Ok(Revision {
@@ -199,19 +220,19 @@ impl Precondition {
     }
 }
 
-pub(super) fn check_network(network: &Network) -> Result<(), AdminError> {
-    if network.private.len() > MAX_PRIVATE_ENDPOINTS {
+pub(super) fn check_endpoints(names: &[Arc<str>]) -> Result<(), AdminError> {
+    if names.len() > MAX_PRIVATE_ENDPOINTS {
         let limit = MAX_PRIVATE_ENDPOINTS as u64;
         return Err(AdminError::Full { limit });
     }
-    for (nth, name) in network.private.iter().enumerate() {
+    for (nth, name) in names.iter().enumerate() {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         if !ENDPOINT_NAME_BYTES.contains(&name.len()) || !name.bytes().all(known) {
             return Err(AdminError::invalid(
                 "the name of a private endpoint has 1 to 64 ASCII letters, digits and - . _",
             ));
         }
-        if network.private.iter().take(nth).any(|other| other == name) {
+        if names.iter().take(nth).any(|other| other == name) {
             return Err(AdminError::invalid("a private endpoint is named twice"));
         }
     }

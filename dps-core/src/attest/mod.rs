@@ -122,8 +122,9 @@ impl<'a> AttestRequest<'a> {
     }
 }
 
-/// How far behind a device's clock may be. Our choice; the service names no number.
-pub(crate) const SKEW: Duration = Duration::from_secs(5 * 60);
+/// How far clocks may be apart: a device's, an operator's, an OpenID provider's. Our choice; the service names
+/// no number.
+pub const SKEW: Duration = Duration::from_secs(5 * 60);
 
 impl AttestRequest<'_> {
     /// A token of this device, by its own words.

@@ -30,7 +30,7 @@ use crate::allocate::{AllocationHook, LatencyOracle};
 use crate::api::{Authentication, DeviceApi, DeviceHello, DeviceRequest, DeviceResponse, Reply};
 use crate::attest::AttestationVerifier;
 use crate::crypto::Crypto;
-use crate::error::{Reason, ServiceError};
+use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::event::{Event, EventKind, EventSink};
 use crate::hub::HubLinker;
 use crate::id::{ApiVersion, GroupId, IdScope, RegistrationId, TrackingId};
@@ -46,9 +46,6 @@ use crate::trace::{Entry, Trace};
 /// The longest that one call to a hub, or to an allocation hook, may take. Our choice; two of them
 /// in a row stay below [`Work::LEASE`](crate::api::Work::LEASE).
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long to wait when a store or a resolver does not answer, as callers are told.
-pub(crate) const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// How often a decision is made again when the records it was made from have changed.
 const ROUNDS: usize = 8;

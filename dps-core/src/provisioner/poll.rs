@@ -1,8 +1,8 @@
 //! Asking after an operation, and taking it up where somebody left it.
 
-use super::{Caller, ROUNDS, UNAVAILABLE_RETRY, View, is_open, told};
+use super::{Caller, ROUNDS, View, is_open, told};
 use crate::api::{DeviceResponse, Reply, Work};
-use crate::error::{Reason, ServiceError};
+use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::id::OperationId;
 use crate::record::encode_registration;
 use crate::registration::{Registration, RegistrationState};

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::fresh::HubCredential;
 use super::work::Run;
-use super::{Caller, ROUNDS, UNAVAILABLE_RETRY, View, is_open, told};
+use super::{Caller, ROUNDS, View, is_open, told};
 use crate::accept::{Ask, Decision, current, decide};
 use crate::api::{DeviceResponse, Reply, Work};
 use crate::attest::SignIn;
-use crate::error::{Reason, ServiceError};
+use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::event::EventKind;
 use crate::id::ApiVersion;
 use crate::record::{Leaving, decode_leaving, encode_leaving, encode_registration};

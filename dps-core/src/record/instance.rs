@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::issuer::{StoredIssuer, load_issuer, store_issuer};
 use super::rule::{StoredRule, load_rule, store_rule};
 use super::{Base64, corrupt, decode, encode};
 use crate::access::{Access, AccessPolicy, Network, Rights};
@@ -26,6 +27,11 @@ struct Stored<'a> {
     /// Left out if it is the usual one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network: Option<StoredNetwork<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    issuers: Vec<StoredIssuer<'a>>,
+    /// Left out unless it is so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disable_local_auth: bool,
     /// Left out if they are the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     quotas: Option<StoredQuotas>,
@@ -85,6 +91,8 @@ pub(crate) fn encode_instance(instance: &Instance) -> Result<Bytes, StoreError> 
         rules: instance.access.rules.iter().map(store_rule).collect(),
         network: (instance.access.network != Network::default())
             .then(|| store_network(&instance.access.network)),
+        issuers: instance.access.issuers.iter().map(store_issuer).collect(),
+        disable_local_auth: instance.access.disable_local_auth,
         quotas: (instance.quotas != Quotas::default()).then(|| store_quotas(instance.quotas)),
     })
 }
@@ -122,6 +130,12 @@ pub(crate) fn decode_instance(value: &[u8]) -> Result<Instance, StoreError> {
             network: stored
                 .network
                 .map_or_else(Network::default, |stored| load_network(&stored)),
+            issuers: stored
+                .issuers
+                .into_iter()
+                .map(|issuer| load_issuer(&issuer))
+                .collect::<Result<_, _>>()?,
+            disable_local_auth: stored.disable_local_auth,
         },
         quotas: stored.quotas.map_or_else(Quotas::default, load_quotas),
     })

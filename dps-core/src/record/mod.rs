@@ -8,6 +8,7 @@ mod certificate;
 mod challenge;
 mod enrollment;
 mod instance;
+mod issuer;
 mod place;
 mod registration;
 mod rule;

@@ -49,17 +49,23 @@ pub const RESET: ReprovisionPolicy = ReprovisionPolicy {
     migrate_data: false,
 };
 
-/// A store that counts commits, and lets a test do something just before one.
+/// A store that counts what is asked of it, and lets a test do something just before a commit.
 #[derive(Default)]
 pub struct Watched {
     inner: MemoryStore,
     commits: AtomicUsize,
+    records: AtomicUsize,
     before: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Watched {
     pub fn commits(&self) -> usize {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// How many records have been read or written, or looked for in vain.
+    pub fn records(&self) -> usize {
+        self.records.load(Ordering::SeqCst)
     }
 
     /// Does `action` when the next commit comes, before it takes hold.
@@ -77,6 +83,7 @@ impl fmt::Debug for Watched {
 #[async_trait]
 impl Store for Watched {
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.records.fetch_add(keys.len(), Ordering::SeqCst);
         self.inner.get_many(keys).await
     }
 
@@ -86,11 +93,15 @@ impl Store for Watched {
             action();
         }
         self.commits.fetch_add(1, Ordering::SeqCst);
+        self.records.fetch_add(writes.len(), Ordering::SeqCst);
         self.inner.commit(shard, writes).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        self.inner.scan(scan).await
+        let page = self.inner.scan(scan).await?;
+        self.records
+            .fetch_add(page.records.len() + 1, Ordering::SeqCst);
+        Ok(page)
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dps_core::admin::Admin;
-use dps_core::error::{Reason, ServiceError};
+use dps_core::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use dps_core::operators::{OperatorHello, Operators};
-use dps_transport::{Failures, Peer, percent_decode};
+use dps_transport::{Failures, Peer};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts as Head;
 use http_body::Body;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 
 use super::resource::{self, Question};
 use super::route::Asked;
-use crate::address::Refusal;
+use crate::address::{self, Refusal};
 use crate::body;
 use crate::limits::Limits;
 use crate::reply::Stamp;
 use crate::transport::Answered;
 
-/// The service API over HTTP: enrollments, groups and registrations, for operators.
+/// The service API over HTTP: enrollments, groups, registrations and the instance, for operators.
 ///
 /// Mounted beside the device API by [`Http::with_service`](crate::Http::with_service), or alone by
 /// [`Http::operators`](crate::Http::operators). The host that a request names says which tenant is
@@ -60,7 +60,7 @@ impl ServiceApi {
         peer: &Peer,
         (stamp, limits): (Stamp, &Limits),
     ) -> Answered {
-        let (asked, admin) = match self.admit(head, peer, limits).await {
+        let (asked, admin) = match self.admit(head, peer, (stamp, limits)).await {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 return Answered {
@@ -82,10 +82,8 @@ impl ServiceApi {
                     body: &body,
                 };
                 let answer = resource::answer(asked.route.operation, &question);
-                let late = || Err(ServiceError::new(Reason::Unavailable));
-                timeout(limits.answer, answer)
-                    .await
-                    .unwrap_or_else(|_| late())
+                let answer = timeout(limits.answer, answer).await;
+                answer.unwrap_or_else(|_| Err(late()))
             }
             Err(error) => Err(error),
         };
@@ -104,11 +102,11 @@ impl ServiceApi {
         &self,
         head: &Head,
         peer: &Peer,
-        limits: &Limits,
+        (stamp, limits): (Stamp, &Limits),
     ) -> Result<(Asked, Admin), Refusal> {
         let path = head.uri.path();
         let asked = Asked::read(&head.method, path, head.uri.query())?;
-        let path = percent_decode(path).unwrap_or_default();
+        let path = decoded(path);
         let hello = OperatorHello {
             host: host(head),
             path: &path,
@@ -116,20 +114,46 @@ impl ServiceApi {
             address: peer.address,
             ingress: &peer.ingress,
         };
-        let (now, address) = (self.operators.now(), peer.address);
+        let (now, address, tracking) = (self.operators.now(), peer.address, stamp.id);
         if !self.failures.is_open(address, now) {
             tracing::debug!(%address, "too many failed attempts");
             return Err(ServiceError::new(Reason::NotAllowed).into());
         }
         let admitted = self.operators.admit(&hello, asked.route.needs);
         let judged = timeout(limits.answer, admitted).await;
-        let late = || Err(ServiceError::new(Reason::Unavailable));
-        let judged = judged.unwrap_or_else(|_| late());
-        if matches!(&judged, Err(error) if error.reason() == Reason::NotAllowed) {
+        let because = match judged {
+            Ok(Ok(admin)) => return Ok((asked, admin)),
+            Ok(Err(because)) => because,
+            Err(_) => return Err(late().into()),
+        };
+        let told = because.told();
+        if told.reason() == Reason::NotAllowed {
             self.failures.add(address, now);
+            let (method, path) = (&asked.route.method, asked.route.path);
+            tracing::info!(
+                target: "dps::events", host = ?hello.host, %method, path, %tracking, %address, %because,
+                "operator refused"
+            );
+        } else {
+            tracing::warn!(%tracking, %because, "an operator could not be judged");
         }
-        Ok((asked, judged?))
+        Err(told.into())
     }
+}
+
+/// The path as tokens say it. An escaped slash stays one: a token for `/a` is not for `/a%2Fb`.
+fn decoded(path: &str) -> String {
+    let segments = address::split(path).unwrap_or_default();
+    let segments: Vec<_> = segments
+        .iter()
+        .map(|part| part.replace('/', "%2F"))
+        .collect();
+    segments.join("/")
+}
+
+/// We take too long for an answer.
+const fn late() -> ServiceError {
+    ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
 }
 
 /// The host that is meant, without its port; nothing if there is none or more than one.

@@ -129,7 +129,7 @@ fn symmetric_key(attestation: &Object<'_>) -> Result<AttestationDraft, Enrollmen
     })
 }
 
-fn key(keys: &Object<'_>, name: &str) -> Result<Option<SecretBytes>, EnrollmentError> {
+pub(super) fn key(keys: &Object<'_>, name: &str) -> Result<Option<SecretBytes>, EnrollmentError> {
     let text = keys.text(name)?.unwrap_or_default();
     if text.is_empty() {
         return Ok(None);

@@ -1,5 +1,6 @@
 //! Why a document is not an enrollment.
 
+use dps_core::access::{ActionsError, IpMaskError};
 use dps_core::certificate::CertificateError;
 use dps_core::crypto::CryptoError;
 use dps_core::enrollment::DraftError;
@@ -45,6 +46,12 @@ pub enum Problem {
     /// It is there with another JSON type.
     #[error("must be {0}")]
     NotA(&'static str),
+    /// It is a number that cannot be meant.
+    #[error("must be a whole number from 0 to {max}")]
+    NotACount {
+        /// The largest it may be.
+        max: u64,
+    },
     /// It is a word that means nothing here.
     #[error("must be one of {0}")]
     NotAWord(&'static str),
@@ -67,6 +74,12 @@ pub enum Problem {
     /// It is not a key that a TPM decrypts with.
     #[error(transparent)]
     TpmKey(#[from] PublicKeyError),
+    /// It is neither an address nor a range of addresses.
+    #[error(transparent)]
+    IpMask(#[from] IpMaskError),
+    /// It names no action.
+    #[error(transparent)]
+    Action(#[from] ActionsError),
     /// It is PEM, but there is no certificate to be read in it.
     #[error("holds no certificate that can be read as PEM")]
     NoPemCertificate,

@@ -78,6 +78,52 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The number `name`, from 0 to `max`.
+    pub(super) fn count(&self, name: &str, max: u64) -> Result<Option<u64>, EnrollmentError> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => match number.as_u64() {
+                Some(number) if number <= max => Ok(Some(number)),
+                _ => Err(self.fault(name, Problem::NotACount { max })),
+            },
+            Some(_) => Err(self.fault(name, Problem::NotA("a whole number"))),
+        }
+    }
+
+    /// The array of objects `name`, of at most `max`.
+    pub(super) fn objects(
+        &self,
+        name: &str,
+        max: usize,
+    ) -> Result<Option<Vec<Self>>, EnrollmentError> {
+        let items = match self.member(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(self.fault(name, Problem::NotA("an array of objects"))),
+        };
+        if items.len() > max {
+            let unit = "items";
+            return Err(self.fault(name, Problem::TooMany { max, unit }));
+        }
+        let read = |(nth, item)| Self::at(item, format!("{}[{nth}]", self.path(name)));
+        items
+            .iter()
+            .enumerate()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The text `name`, of at most `max` bytes.
+    pub(super) fn short(&self, name: &str, max: usize) -> Result<Option<&'a str>, EnrollmentError> {
+        let text = self.text(name)?;
+        if text.is_some_and(|text| text.len() > max) {
+            let unit = "bytes";
+            return Err(self.fault(name, Problem::TooMany { max, unit }));
+        }
+        Ok(text)
+    }
+
     pub(super) fn id<T>(
         &self,
         name: &str,
@@ -95,6 +141,16 @@ impl<'a> Object<'a> {
         max: usize,
         parse: impl Fn(&str) -> Result<T, IdError>,
     ) -> Result<Vec<T>, EnrollmentError> {
+        self.texts(name, max, |text| parse(text).map_err(Problem::from))
+    }
+
+    /// The array of texts `name`, of at most `max`; empty if it is absent.
+    pub(super) fn texts<T>(
+        &self,
+        name: &str,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Result<Vec<T>, EnrollmentError> {
         let items = match self.member(name) {
             None => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
@@ -108,7 +164,7 @@ impl<'a> Object<'a> {
             let fault = |problem| problem_at(&format!("{}[{nth}]", self.path(name)), problem);
             let text = item.as_str();
             let text = text.ok_or_else(|| fault(Problem::NotA("a string")))?;
-            parse(text).map_err(|error| fault(error.into()))
+            parse(text).map_err(fault)
         };
         items.iter().enumerate().map(read).collect()
     }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use dps_core::admin::Precondition;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::store::Version;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
@@ -55,11 +56,31 @@ impl IfMatch {
     }
 }
 
+/// What a request that writes a record expects of it; `None` if it names a version that never was, so that
+/// nothing can be written.
+///
+/// * `unsaid`: what it expects if it says nothing.
+///
+/// # Errors
+/// [`Reason::Malformed`] for a header that cannot be understood.
+pub(super) fn of_write(
+    headers: &HeaderMap,
+    unsaid: Precondition,
+) -> Result<Option<Precondition>, ServiceError> {
+    Ok(match IfMatch::read(headers)? {
+        _ if is_new(headers)? => Some(Precondition::Absent),
+        IfMatch::Unsaid => Some(unsaid),
+        IfMatch::Star => Some(Precondition::Present),
+        IfMatch::Tag(version) => Some(Precondition::Version(version)),
+        IfMatch::Unknown => None,
+    })
+}
+
 /// Whether a request says `If-None-Match: *`: that there is no such record.
 ///
 /// # Errors
 /// [`Reason::Malformed`] for anything else in it, which no client sends.
-pub(super) fn is_new(headers: &HeaderMap) -> Result<bool, ServiceError> {
+fn is_new(headers: &HeaderMap) -> Result<bool, ServiceError> {
     match single(headers, &IF_NONE_MATCH)? {
         None => Ok(false),
         Some(text) if bare(text) == "*" => Ok(true),

@@ -1,4 +1,6 @@
-//! The table of everything that operators can ask.
+//! Which route a request means.
+
+mod table;
 
 use std::borrow::Cow;
 
@@ -7,14 +9,26 @@ use dps_core::admin::MAX_BULK_ITEMS;
 use dps_core::error::{Reason, ServiceError};
 use http::Method;
 
+pub use self::table::ROUTES;
 use super::enrollment::MAX_ENROLLMENT_BYTES;
 use crate::address::{self, Refusal};
 
 /// The largest body of a bulk operation, in bytes: as large as all that may be in it.
 const MAX_BULK_BYTES: usize = MAX_BULK_ITEMS * MAX_ENROLLMENT_BYTES;
 
-/// The largest query, in bytes. Our choice.
+/// The largest query, and whatever else has no limit of its own, in bytes. Our choice.
 const MAX_QUERY_BYTES: usize = 16 * 1024;
+
+/// The largest document about a certificate, in bytes: far above what a certificate takes, so that who
+/// sends one that is too large is told so, and the connection goes on. Our choice.
+const MAX_CERTIFICATE_BODY_BYTES: usize = 256 * 1024;
+
+/// The largest list of IP rules, in bytes: as many as there may be take half of it. Our choice.
+const MAX_RULES_BYTES: usize = 64 * 1024;
+
+/// The largest list of OpenID providers, in bytes: as many as there may be, with all roles and actions one by one,
+/// take two thirds of it. Our choice.
+const MAX_ISSUERS_BYTES: usize = 192 * 1024;
 
 /// One thing that operators can ask: a row of [`ROUTES`].
 #[derive(Debug)]
@@ -36,6 +50,18 @@ pub(super) enum Kind {
     Group,
 }
 
+/// A part of the instance that is read and set by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    AllocationPolicy,
+    Quotas,
+    IpFilterRules,
+    TokenIssuers,
+    DisableLocalAuth,
+    PublicNetworkAccess,
+    PrivateEndpoints,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Read(Kind),
@@ -52,148 +78,41 @@ pub(super) enum Operation {
     /// Why a device stands as it does.
     Explain,
     RemoveRegistration,
-}
-
-/// Everything that operators can ask.
-///
-/// A path with a fixed word goes before one with `{id}` in its place, if it has the method. An operation on
-/// several entries needs the right to remove them, too: what it does stands in its body.
-///
-/// # Source
-/// The service API, version 2021-10-01 (`Azure/azure-rest-api-specs`, `deviceprovisioningservices`); a
-/// list of registrations over all groups, and `why`, are ours.
-pub static ROUTES: &[Route] = &{
-    use Kind::{Group, Individual};
-    use Operation::{
-        Attestation, Change, Explain, List, ListMembers, ListRegistrations, Read, ReadRegistration,
-        Remove, RemoveRegistration, Write,
-    };
-    [
-        row(
-            Method::GET,
-            "/enrollments/{id}",
-            &[Action::ReadEnrollments],
-            Read(Individual),
-        ),
-        row(
-            Method::PUT,
-            "/enrollments/{id}",
-            &[Action::WriteEnrollments],
-            Write(Individual),
-        ),
-        row(
-            Method::DELETE,
-            "/enrollments/{id}",
-            &[Action::DeleteEnrollments],
-            Remove(Individual),
-        ),
-        row(
-            Method::POST,
-            "/enrollments/{id}/attestationmechanism",
-            &[Action::ReadAttestation],
-            Attestation(Individual),
-        ),
-        row(
-            Method::POST,
-            "/enrollments",
-            &[Action::WriteEnrollments, Action::DeleteEnrollments],
-            Change(Individual),
-        ),
-        row(
-            Method::POST,
-            "/enrollments/query",
-            &[Action::ReadEnrollments],
-            List(Individual),
-        ),
-        row(
-            Method::GET,
-            "/enrollmentGroups/{id}",
-            &[Action::ReadGroups],
-            Read(Group),
-        ),
-        row(
-            Method::PUT,
-            "/enrollmentGroups/{id}",
-            &[Action::WriteGroups],
-            Write(Group),
-        ),
-        row(
-            Method::DELETE,
-            "/enrollmentGroups/{id}",
-            &[Action::DeleteGroups],
-            Remove(Group),
-        ),
-        row(
-            Method::POST,
-            "/enrollmentGroups/{id}/attestationmechanism",
-            &[Action::ReadAttestation],
-            Attestation(Group),
-        ),
-        row(
-            Method::POST,
-            "/enrollmentGroups",
-            &[Action::WriteGroups, Action::DeleteGroups],
-            Change(Group),
-        ),
-        row(
-            Method::POST,
-            "/enrollmentGroups/query",
-            &[Action::ReadGroups],
-            List(Group),
-        ),
-        row(
-            Method::GET,
-            "/registrations/{id}",
-            &[Action::ReadRegistrations],
-            ReadRegistration,
-        ),
-        row(
-            Method::GET,
-            "/registrations/{id}/why",
-            &[Action::ReadRegistrations],
-            Explain,
-        ),
-        row(
-            Method::DELETE,
-            "/registrations/{id}",
-            &[Action::DeleteRegistrations],
-            RemoveRegistration,
-        ),
-        row(
-            Method::POST,
-            "/registrations/{id}/query",
-            &[Action::ReadRegistrations],
-            ListMembers,
-        ),
-        row(
-            Method::POST,
-            "/registrations/query",
-            &[Action::ReadRegistrations],
-            ListRegistrations,
-        ),
-    ]
-};
-
-const fn row(
-    method: Method,
-    path: &'static str,
-    needs: &'static [Action],
-    operation: Operation,
-) -> Route {
-    Route {
-        method,
-        path,
-        needs,
-        operation,
-    }
+    ReadInstance,
+    ReadPart(Part),
+    WritePart(Part),
+    ListHubs,
+    ReadHub,
+    WriteHub,
+    RemoveHub,
+    ListPolicies,
+    ReadPolicy,
+    WritePolicy,
+    RemovePolicy,
+    /// Keys of all shared access policies.
+    ListKeys,
+    /// Keys of one.
+    ReadKeys,
+    RegenerateKey,
+    ListCertificates,
+    ReadCertificate,
+    WriteCertificate,
+    RemoveCertificate,
+    GenerateCode,
+    /// Takes a proof of possession.
+    Verify,
 }
 
 impl Route {
     /// The largest body that is taken, in bytes.
-    pub(super) const fn body_bytes(&self) -> usize {
+    #[must_use]
+    pub const fn body_bytes(&self) -> usize {
         match self.operation {
             Operation::Write(_) => MAX_ENROLLMENT_BYTES,
             Operation::Change(_) => MAX_BULK_BYTES,
+            Operation::WriteCertificate | Operation::Verify => MAX_CERTIFICATE_BODY_BYTES,
+            Operation::WritePart(Part::IpFilterRules) => MAX_RULES_BYTES,
+            Operation::WritePart(Part::TokenIssuers) => MAX_ISSUERS_BYTES,
             _ => MAX_QUERY_BYTES,
         }
     }
@@ -346,7 +265,29 @@ mod tests {
     }
 
     #[test]
-    fn a_route_needs_something() {
-        assert!(ROUTES.iter().all(|route| !route.needs.is_empty()));
+    fn a_route_needs_something_and_those_of_the_instance_the_right_to_configure() {
+        for route in ROUTES {
+            let of_instance = route.path.starts_with("/instance");
+            assert!(!route.needs.is_empty(), "{}", route.path);
+            assert_eq!(
+                route.needs.contains(&Action::Configure),
+                of_instance,
+                "{}",
+                route.path
+            );
+        }
+    }
+
+    #[test]
+    fn a_route_stands_there_once() {
+        for (nth, route) in ROUTES.iter().enumerate() {
+            let same = |other: &&Route| (&other.method, other.path) == (&route.method, route.path);
+            assert_eq!(
+                ROUTES.iter().skip(nth).filter(same).count(),
+                1,
+                "{}",
+                route.path
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dps_core::access::Rights;
 use dps_core::id::SecretBytes;
 use dps_core::time::Clock;
+use dps_testkit::certs::Ca;
 use dps_testkit::sas::policy_token;
 use dps_transport::Failures;
 use dps_transport_http::Http;
@@ -14,12 +15,20 @@ use dps_transport_http::service::{ROUTES, Route};
 use serde_json::json;
 
 use crate::operator::{Answer, Operator, token};
-use crate::site::{HOUR, ONE, POLICIES, Site, TWO, key};
+use crate::site::{CA, HOUR, HUB, ONE, POLICIES, SPARE, Site, TWO, key};
 
+/// Every route, with the name of something in the place of its `{id}`: of something that is there, where the
+/// instance has it.
 fn paths() -> impl Iterator<Item = (&'static Route, String)> {
-    ROUTES
-        .iter()
-        .map(|route| (route, route.path.replace("{id}", "dev-1")))
+    ROUTES.iter().map(|route| {
+        let id = match route.path.split('/').nth(2) {
+            Some("iotHubs") => HUB,
+            Some("authorizationPolicies" | "keys") => SPARE,
+            Some("certificates") => CA,
+            _ => "dev-1",
+        };
+        (route, route.path.replace("{id}", &id.replace(' ', "%20")))
+    })
 }
 
 async fn ask(operator: &mut Operator, route: &Route, path: &str) -> Answer {
@@ -93,6 +102,8 @@ async fn every_route_is_closed_to_every_foreign_credential() {
         ),
     ];
     site.clock.advance(HOUR / 2);
+    let mut owner = Operator::new(&site, ONE, "owner").await;
+    let before = owner.get("/instance").await.ok();
     for (what, token) in tokens {
         let mut operator = Operator::with_token(&site, ONE, token).await;
         for (route, path) in paths() {
@@ -109,6 +120,11 @@ async fn every_route_is_closed_to_every_foreign_credential() {
             assert_eq!(answer.code(), 401_000, "{host}: {} {path}", route.method);
         }
     }
+    assert_eq!(owner.get("/instance").await.ok(), before);
+    assert_eq!(
+        owner.get("/instance/certificates/plant%20ca").await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -149,6 +165,44 @@ async fn what_one_tenant_has_another_does_not_see() {
     assert_eq!(two.put("/enrollments/a", &document).await.status, 200);
     assert_eq!(two.delete("/enrollments/a").await.status, 204);
     assert_eq!(one.get("/enrollments/a").await.tag(), tag);
+    let root = Ca::root("Root");
+    let certificate = json!({"properties": {"certificate": root.certificate_pem()}});
+    for (path, document, missing) in [
+        ("/instance/iotHubs/b", json!({"location": "x"}), 404_211),
+        (
+            "/instance/authorizationPolicies/b",
+            json!({"rights": "ServiceConfig"}),
+            404_212,
+        ),
+        ("/instance/certificates/b", certificate, 404_213),
+    ] {
+        one.put(path, &document).await.ok();
+        assert_eq!(two.get(path).await.code(), missing);
+        let removed = two.ask("DELETE", path, &[("if-match", "*")], b"").await;
+        assert_eq!(removed.code(), missing);
+        assert_eq!(one.get(path).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_one_certificate_is_for_no_other_whatever_their_names() {
+    let site = Site::open().await;
+    let expires = site.clock.now().plus(HOUR);
+    let resource = "one.dps.test/instance/certificates/a";
+    let token = policy_token(&key(ONE, "owner", 1), "owner", resource, expires);
+    let mut operator = Operator::with_token(&site, ONE, Some(token)).await;
+    assert_eq!(
+        operator.get("/instance/certificates/a").await.code(),
+        404_213
+    );
+    assert_eq!(
+        operator.get("/Instance/Certificates/%41/").await.code(),
+        404_213
+    );
+    for path in ["a%2fb", "ab", "a%252fb", "b", ""] {
+        let path = format!("/instance/certificates/{path}");
+        assert_eq!(operator.get(&path).await.code(), 401_000, "{path}");
+    }
 }
 
 #[tokio::test]

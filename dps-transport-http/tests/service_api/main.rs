@@ -10,10 +10,23 @@
 mod access;
 mod attestation;
 mod bulk;
+mod certificates;
+#[path = "../described/mod.rs"]
+mod described;
 mod entries;
+mod hubs;
+mod instance;
+mod issuers;
 mod lists;
+mod official;
+mod openapi;
 mod operator;
+mod policies;
+mod proofs;
+mod races;
 mod refused;
 mod registrations;
+mod rules;
 mod site;
+mod traced;
 mod why;

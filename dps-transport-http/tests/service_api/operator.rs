@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dps_core::time::Clock;
+use dps_testkit::certs::Identity;
 use dps_testkit::sas::policy_token;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::site::{HOUR, Site, key};
+use crate::described::{DEVICE, SERVICE};
+use crate::site::{HOUR, ONE, Site, key};
 
 const VERSION: &str = "api-version=2021-10-01";
 
@@ -23,8 +26,12 @@ pub struct Operator {
     pub host: String,
     /// What it shows.
     pub token: Option<String>,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Box<dyn Stream>>,
 }
+
+/// What bytes go over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Operator {
     /// One with a token of `policy` for all of `host`.
@@ -32,17 +39,41 @@ impl Operator {
         Self::with_token(site, host, Some(token(site, host, policy))).await
     }
 
+    /// As [`Operator::new`], calling from any address that there may be.
+    pub async fn calling_from(site: &Site, address: &str, policy: &str) -> Self {
+        let socket = Box::new(site.connect(address));
+        Self::over(anonymous(site), socket, ONE, Some(token(site, ONE, policy))).await
+    }
+
+    /// As [`Operator::new`], calling at a private endpoint.
+    pub async fn calling_at(site: &Site, endpoint: &str, address: &str, policy: &str) -> Self {
+        let socket = Box::new(site.connect_privately(endpoint, address));
+        Self::over(anonymous(site), socket, ONE, Some(token(site, ONE, policy))).await
+    }
+
+    /// A device that shows its certificate.
+    pub async fn with_identity(site: &Site, identity: &Identity) -> Self {
+        let socket = TcpStream::connect(site.address).await.unwrap();
+        let chain = identity.chain_der().to_vec();
+        let config = trusting(site);
+        let config = config
+            .with_client_auth_cert(chain, identity.key_der())
+            .unwrap();
+        Self::over(config, Box::new(socket), ONE, None).await
+    }
+
     pub async fn with_token(site: &Site, host: &str, token: Option<String>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(site.root.certificate_der().clone()).unwrap();
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let config = ClientConfig::builder_with_provider(provider.into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let socket = TcpStream::connect(site.address).await.unwrap();
         socket.set_nodelay(true).unwrap();
+        Self::over(anonymous(site), Box::new(socket), host, token).await
+    }
+
+    async fn over(
+        config: ClientConfig,
+        socket: Box<dyn Stream>,
+        host: &str,
+        token: Option<String>,
+    ) -> Self {
         let name = ServerName::try_from(host.to_owned()).unwrap();
         let connector = TlsConnector::from(Arc::new(config));
         Self {
@@ -75,6 +106,27 @@ impl Operator {
         request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.stream.write_all(body).await.unwrap();
+        self.stream.flush().await.unwrap();
+        let answer = self.receive().await;
+        let (status, headers) = (answer.status, &answer.headers);
+        let described = if path.starts_with("/0ne") {
+            &DEVICE
+        } else {
+            &SERVICE
+        };
+        described.hold((method, path), status, headers, &answer.body);
+        answer
+    }
+
+    /// Announces a body of `length` bytes, and sends none of it.
+    pub async fn announce(&mut self, method: &str, path: &str, length: u64) -> Answer {
+        let token = self.token.as_deref().unwrap();
+        let request = format!(
+            "{method} {path}?{VERSION} HTTP/1.1\r\nhost: {}\r\nauthorization: {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            self.host
+        );
+        self.stream.write_all(request.as_bytes()).await.unwrap();
         self.stream.flush().await.unwrap();
         self.receive().await
     }
@@ -132,6 +184,20 @@ impl Operator {
             body,
         }
     }
+}
+
+fn anonymous(site: &Site) -> ClientConfig {
+    trusting(site).with_no_client_auth()
+}
+
+fn trusting(site: &Site) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(site.root.certificate_der().clone()).unwrap();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
 }
 
 /// A token of `policy` for all of `host`.

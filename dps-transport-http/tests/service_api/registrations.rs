@@ -22,6 +22,16 @@ pub async fn register(site: &Site, id: &str, key: &SecretBytes) -> Value {
     answer.body["registrationState"].clone()
 }
 
+/// Enrolls a device and gives its first key.
+pub async fn enrolled(operator: &mut Operator, id: &str) -> SecretBytes {
+    let entry = json!({"registrationId": id, "attestation": {"type": "symmetricKey"}});
+    let made = operator
+        .put(&format!("/enrollments/{id}"), &entry)
+        .await
+        .ok();
+    decoded(&made["attestation"]["symmetricKey"]["primaryKey"])
+}
+
 pub fn decoded(key: &Value) -> SecretBytes {
     SecretBytes::new(BASE64_STANDARD.decode(key.as_str().unwrap()).unwrap())
 }

@@ -19,6 +19,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::described::DEVICE;
 use crate::site::{HOUR, SCOPE, Site};
 
 const VERSION: &str = "api-version=2019-03-31";
@@ -173,7 +174,11 @@ impl Line {
 
     pub async fn ask(&mut self, request: &str) -> Answer {
         self.send(request).await;
-        self.receive().await
+        let answer = self.receive().await;
+        let mut words = request.split(' ');
+        let asked = (words.next().unwrap(), words.next().unwrap());
+        DEVICE.hold(asked, answer.status, &answer.headers, &answer.body);
+        answer
     }
 
     pub async fn register(&mut self, site: &Site, device: &Device) -> Answer {

@@ -9,8 +9,11 @@
 
 mod credentials;
 mod crowd;
+#[path = "../described/mod.rs"]
+mod described;
 mod device;
 mod hubs;
 mod life;
+mod openapi;
 mod site;
 mod tpm;

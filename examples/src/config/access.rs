@@ -1,4 +1,4 @@
-//! Shared access policies of one instance.
+//! Who may operate an instance.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use dps_core::access::{Access, AccessPolicy, Rights};
 use dps_core::id::SecretBytes;
 
-use super::file::{PolicyTable, Secret};
-use super::{Complaint, Context};
+use super::file::{InstanceTable, Secret};
+use super::{Complaint, Context, openid};
 
 /// How long a key may be, in bytes: as those of enrollments.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
@@ -16,10 +16,14 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 pub(super) fn read(
     context: &Context<'_>,
     key: &str,
-    tables: &[PolicyTable],
+    instance: &InstanceTable,
 ) -> Result<Access, Complaint> {
-    let mut access = Access::default();
-    for (nth, table) in tables.iter().enumerate() {
+    let mut access = Access {
+        issuers: openid::issuers(context, key, &instance.issuer)?,
+        disable_local_auth: instance.disable_local_auth,
+        ..Access::default()
+    };
+    for (nth, table) in instance.policy.iter().enumerate() {
         let at = |name: &str| format!("{key}.policy[{nth}].{name}");
         // What clients take in a connection string (`ServiceConnectionStringBuilder.cs`).
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-@.".contains(&byte);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,7 +15,9 @@ pub(super) struct File {
     pub(super) certificate: PathBuf,
     pub(super) private_key: PathBuf,
     pub(super) grace_ms: Option<u64>,
+    pub(super) failed_attempts: Option<NonZeroU32>,
     pub(super) listen: ListenTable,
+    pub(super) openid: Option<OpenIdTable>,
     #[serde(default)]
     pub(super) instance: Vec<InstanceTable>,
 }
@@ -25,6 +28,15 @@ pub(super) struct ListenTable {
     pub(super) https: SocketAddr,
     pub(super) mqtts: Option<SocketAddr>,
     pub(super) amqps: Option<SocketAddr>,
+    pub(super) operators: Option<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenIdTable {
+    pub(super) roots: PathBuf,
+    #[serde(default)]
+    pub(super) permit: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +56,10 @@ pub(super) struct InstanceTable {
     pub(super) certificate: Vec<CertificateTable>,
     #[serde(default)]
     pub(super) policy: Vec<PolicyTable>,
+    #[serde(default)]
+    pub(super) issuer: Vec<IssuerTable>,
+    #[serde(default)]
+    pub(super) disable_local_auth: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +88,22 @@ pub(super) struct PolicyTable {
     pub(super) rights: String,
     pub(super) primary_key: Secret,
     pub(super) secondary_key: Option<Secret>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerTable {
+    pub(super) issuer: String,
+    pub(super) audience: Option<String>,
+    pub(super) role_claim: Option<String>,
+    pub(super) role: Option<Vec<RoleTable>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleTable {
+    pub(super) role: String,
+    pub(super) actions: Vec<String>,
 }
 
 /// Text that is shown to nobody.

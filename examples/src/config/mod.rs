@@ -6,11 +6,13 @@
 mod access;
 mod entries;
 mod file;
+mod openid;
 mod pem;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +25,13 @@ use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS, Quotas};
 use dps_core::time::Timestamp;
 use dps_transport::ServerTls;
 
+pub use self::openid::Providers;
+
 /// The longest grace time, in milliseconds: well below the ten seconds after which an answer is 503.
 const MAX_GRACE_MS: u64 = 5_000;
+
+/// How many attempts of an address may fail a minute unless the configuration says.
+const FAILED_ATTEMPTS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
 /// A configuration that has been read and checked.
 #[derive(Debug)]
@@ -33,12 +40,18 @@ pub struct Config {
     pub tls: ServerTls,
     /// How long an answer waits for the work behind it; zero for never.
     pub grace: Duration,
+    /// How many attempts of an address may fail a minute, and at once: devices' and operators' apart.
+    pub failed_attempts: NonZeroU32,
     /// Where HTTPS listens, and MQTT and AMQP over WebSockets with it.
     pub https: SocketAddr,
     /// Where MQTT listens, if anywhere.
     pub mqtts: Option<SocketAddr>,
     /// Where AMQP listens, if anywhere.
     pub amqps: Option<SocketAddr>,
+    /// Where operators are served, if not where HTTPS listens.
+    pub operators: Option<SocketAddr>,
+    /// How OpenID providers are reached, if tokens of any are taken.
+    pub openid: Option<Providers>,
     /// At least one.
     pub instances: Vec<ConfiguredInstance>,
     /// What is allowed and yet probably not meant.
@@ -114,9 +127,15 @@ impl Config {
         let mut config = Self {
             tls: pem::server(&context, &file.certificate, &file.private_key)?,
             grace: Duration::from_millis(grace_ms),
+            failed_attempts: file.failed_attempts.unwrap_or(FAILED_ATTEMPTS),
             https: listen.https,
             mqtts: listen.mqtts,
             amqps: listen.amqps,
+            operators: listen.operators,
+            openid: match &file.openid {
+                Some(table) => Some(openid::providers(&context, table)?),
+                None => None,
+            },
             instances: Vec::new(),
             notes: Vec::new(),
         };
@@ -124,6 +143,10 @@ impl Config {
         for (nth, table) in file.instance.iter().enumerate() {
             let key = format!("instance[{nth}]");
             let instance = context.instance(&key, table, &mut config.notes)?;
+            if config.openid.is_none() && !table.issuer.is_empty() {
+                let what = "there is no [openid] that says how providers are reached";
+                return Err(context.complaint(format!("{key}.issuer"), what));
+            }
             if !scopes.insert(instance.scope.clone()) {
                 let what = format!("{} is the scope of an instance above", instance.scope);
                 return Err(context.complaint(format!("{key}.id_scope"), what));
@@ -164,6 +187,7 @@ impl Context<'_> {
         for (key, address) in [
             ("listen.mqtts", listen.mqtts),
             ("listen.amqps", listen.amqps),
+            ("listen.operators", listen.operators),
         ] {
             let Some(address) = address else { continue };
             let there = taken.iter().find(|(_, other)| *other == address);
@@ -197,7 +221,7 @@ impl Context<'_> {
             policy,
             hubs: self.hubs(key, &table.hub)?,
             certificates: self.certificates(key, &table.certificate)?,
-            access: access::read(self, key, &table.policy)?,
+            access: access::read(self, key, table)?,
             quotas: Quotas::default(),
         };
         let (enrollments, groups) = entries::read(self, key, table, &instance, notes)?;

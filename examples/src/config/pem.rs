@@ -40,15 +40,24 @@ pub(super) fn certificate(
     key: &str,
     path: &Path,
 ) -> Result<Certificate, Complaint> {
-    let bytes = read(context, key, path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let found = found.map_err(|error| about(context, key, path, error))?;
+    let found = certificates(context, key, path)?;
     let der = match found.as_slice() {
         [] => return Err(about(context, key, path, "holds no certificate in PEM")),
         [der] => der,
         _ => return Err(about(context, key, path, "holds more than one certificate")),
     };
     Certificate::parse(der).map_err(|error| about(context, key, path, error))
+}
+
+/// All certificates in a file.
+pub(super) fn certificates(
+    context: &Context<'_>,
+    key: &str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, Complaint> {
+    let bytes = read(context, key, path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    found.map_err(|error| about(context, key, path, error))
 }
 
 fn read(context: &Context<'_>, key: &str, path: &Path) -> Result<Vec<u8>, Complaint> {

@@ -1,7 +1,9 @@
 //! Samples of what operators change of an instance.
 
 use super::*;
-use crate::access::{Access, AccessPolicy, Endpoint, IpAction, IpMask, IpRule, Network, Rights};
+use crate::access::{
+    Access, AccessPolicy, Actions, Endpoint, IpAction, IpMask, IpRule, Issuer, Rights, Role,
+};
 use crate::allocate::Policy;
 use crate::instance::{CaCertificate, HeldCertificate, Instance, PendingCode, Quotas};
 
@@ -32,12 +34,46 @@ fn an_instance_with_policies_and_ip_rules() {
                 rule("plant", IpAction::Accept, "2001:db8::/32", device),
                 rule("rest", IpAction::Reject, "0.0.0.0/0", None),
             ],
-            network: Network::default(),
+            ..Access::default()
         },
         quotas: Quotas::default(),
     };
     frozen(
         include_str!("samples/instance-rules.json"),
+        &value,
+        encode_instance,
+        decode_instance,
+    );
+}
+
+#[test]
+fn an_instance_with_openid_providers() {
+    let usual = Issuer::new("https://login.example/tenant");
+    let own = Issuer {
+        url: "https://id.example:8443".into(),
+        audience: "plant".into(),
+        claim: "groups".into(),
+        roles: vec![Role {
+            name: "line managers".into(),
+            actions: Actions::parse("enrollments/*")
+                .unwrap()
+                .and(Actions::parse("configure").unwrap()),
+        }],
+    };
+    let value = Instance {
+        service_host: "dps.example".into(),
+        policy: Policy::Hashed,
+        hubs: Vec::new(),
+        certificates: Vec::new(),
+        access: Access {
+            issuers: vec![usual, own],
+            disable_local_auth: true,
+            ..Access::default()
+        },
+        quotas: Quotas::default(),
+    };
+    frozen(
+        include_str!("samples/instance-issuers.json"),
         &value,
         encode_instance,
         decode_instance,

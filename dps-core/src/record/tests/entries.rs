@@ -179,11 +179,11 @@ fn an_instance_with_operators_and_quotas_of_its_own() {
                 secondary: secret(8),
                 rights: Rights::SERVICE_CONFIG.and(Rights::ENROLLMENT_WRITE),
             }],
-            rules: Vec::new(),
             network: Network {
                 public: false,
                 private: vec!["plant-7".into()],
             },
+            ..Access::default()
         },
         quotas: Quotas {
             enrollments: 5,

@@ -1,7 +1,8 @@
-//! Operators who change the instance: hubs, policies, certificates, rules.
+//! Operators who change the instance: hubs, OpenID providers, policies, certificates, rules.
 
 mod certificates;
 mod hubs;
+mod issuers;
 mod network;
 mod policies;
 mod rules;
@@ -13,7 +14,7 @@ use dps_core::access::{AccessPolicy, Action, Endpoint, Ingress, IpAction, IpMask
 use dps_core::admin::{Admin, AdminError, PolicyDraft, Precondition};
 use dps_core::error::{Reason, ServiceError};
 use dps_core::id::SecretBytes;
-use dps_core::operators::{OperatorHello, Operators};
+use dps_core::operators::{NotAdmitted, OperatorHello, Operators};
 use dps_core::store::{Store, Version};
 use dps_core::tenant::OneStore;
 use dps_core::time::Clock;
@@ -31,23 +32,42 @@ fn operators(world: &World) -> Operators {
     Operators::new(Arc::new(tenants)).with_clock(Arc::new(world.clock.clone()))
 }
 
-/// What becomes of an operator who signs with `key` and calls from `address`.
+/// What an operator who signs with `key` and calls from `address` gets, or is told.
 fn admit(
     world: &World,
-    credential: (&str, &SecretBytes),
+    who: (&str, &SecretBytes),
     address: &str,
     action: Action,
 ) -> Result<Admin, ServiceError> {
-    admit_through(world, credential, (address, &Ingress::Public), action)
+    admit_through(world, who, (address, &Ingress::Public), action)
 }
 
 /// The same for one who comes through that door.
 fn admit_through(
     world: &World,
+    who: (&str, &SecretBytes),
+    from: (&str, &Ingress),
+    action: Action,
+) -> Result<Admin, ServiceError> {
+    judged_at(world, who, from, action).map_err(|refused| refused.told())
+}
+
+/// What becomes of an operator who signs with `key` and calls from `address`.
+fn judged(
+    world: &World,
+    who: (&str, &SecretBytes),
+    address: &str,
+    action: Action,
+) -> Result<Admin, NotAdmitted> {
+    judged_at(world, who, (address, &Ingress::Public), action)
+}
+
+fn judged_at(
+    world: &World,
     (policy, key): (&str, &SecretBytes),
     (address, ingress): (&str, &Ingress),
     action: Action,
-) -> Result<Admin, ServiceError> {
+) -> Result<Admin, NotAdmitted> {
     let expires = world.clock.now().plus(HOUR);
     let token = sas::policy_token(key, policy, HOST, expires);
     let hello = OperatorHello {

@@ -1,6 +1,6 @@
 //! Doors: the public network, and private endpoints.
 
-use dps_core::access::{Action, Endpoint, Ingress, IpAction, MAX_PRIVATE_ENDPOINTS, Network};
+use dps_core::access::{Action, Endpoint, Ingress, IpAction, MAX_PRIVATE_ENDPOINTS};
 use dps_core::api::{DeviceRequest, DeviceResponse};
 use dps_core::error::Reason;
 use dps_core::registration::Status;
@@ -17,15 +17,10 @@ fn world() -> World {
     world
 }
 
-fn network(public: bool, private: &[&str]) -> Network {
-    Network {
-        public,
-        private: private.iter().map(|name| (*name).into()).collect(),
-    }
-}
-
 fn set(world: &World, public: bool, private: &[&str]) {
-    block_on(world.admin.set_network(network(public, private), ANY)).unwrap();
+    let private = private.iter().map(|name| (*name).into()).collect();
+    block_on(world.admin.set_private_endpoints(private, ANY)).unwrap();
+    block_on(world.admin.set_public_access(public, ANY)).unwrap();
 }
 
 /// Whether a device and an operator may come through this door; the public one has no name.
@@ -120,7 +115,10 @@ fn whoever_comes_by_a_wrong_door_is_refused_like_a_stranger_and_the_trace_says_w
 #[test]
 fn endpoints_have_names_and_there_are_not_too_many() {
     let world = world();
-    let set = |names: &[&str]| block_on(world.admin.set_network(network(true, names), ANY));
+    let set = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).into()).collect();
+        block_on(world.admin.set_private_endpoints(names, ANY))
+    };
     for bad in ["", "a b", "ä", &"x".repeat(65)] {
         assert_eq!(fault(set(&[bad])), "invalid", "{bad}");
     }

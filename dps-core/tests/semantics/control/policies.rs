@@ -2,11 +2,11 @@
 
 use dps_core::access::{AccessPolicy, Action, Rights};
 use dps_core::admin::{KeySlot, MAX_POLICIES, PolicyDraft, Precondition};
-use dps_core::error::Reason;
+use dps_core::error::{Reason, ServiceError};
 use dps_core::id::SecretBytes;
 use dps_testkit::run::block_on;
 
-use super::{ANY, admit, fault, owner, turned_away, version};
+use super::{ANY, admit, fault, judged, owner, turned_away, version};
 use crate::common::*;
 
 const HERE: &str = "192.0.2.7";
@@ -65,6 +65,33 @@ fn what_a_policy_may_counts_from_the_next_request() {
     assert!(!admitted(&world, &key(1), Action::Configure));
     block_on(world.admin.remove_policy("Owner", ANY)).unwrap();
     assert!(!admitted(&world, &key(1), Action::ReadEnrollments));
+}
+
+#[test]
+fn why_an_operator_is_refused_is_told_apart_for_those_who_run_the_node_alone() {
+    let world = World::new();
+    let because = |who: (&str, &SecretBytes), action| {
+        let refused = judged(&world, who, HERE, action).unwrap_err();
+        let told = refused.told();
+        assert_eq!(told, ServiceError::new(Reason::NotAllowed));
+        refused.to_string()
+    };
+    let read = Action::ReadEnrollments;
+    owner(&world);
+    let reader = PolicyDraft {
+        primary: Some(key(3)),
+        ..draft("reader", Rights::ENROLLMENT_READ)
+    };
+    put(&world, reader);
+    let (nobody, wrong) = (("nobody", &key(1)), ("owner", &key(3)));
+    assert!(because(nobody, read).contains("a shared access policy that is not there"));
+    assert!(because(wrong, read).contains("not signed with a key of shared access policy owner"));
+    let weak = because(("reader", &key(3)), Action::Configure);
+    assert!(
+        weak.contains("the rights of shared access policy reader do not suffice"),
+        "{weak}"
+    );
+    assert!(judged(&world, ("reader", &key(3)), HERE, read).is_ok());
 }
 
 #[test]

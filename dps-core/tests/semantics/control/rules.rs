@@ -7,7 +7,7 @@ use dps_core::error::Reason;
 use dps_core::registration::Status;
 use dps_testkit::run::block_on;
 
-use super::{ANY, admit, fault, owner, rule, turned_away, version};
+use super::{ANY, admit, fault, judged, owner, rule, turned_away, version};
 use crate::common::*;
 
 fn set(world: &World, rules: &[IpRule]) {
@@ -147,6 +147,9 @@ fn an_operator_whose_address_is_rejected_learns_no_more_than_one_with_a_wrong_ke
         done.unwrap_err()
     };
     assert_eq!(told(&key(1)), told(&key(9)));
+    let because = judged(&world, ("owner", &key(1)), "192.0.2.7", Action::Configure);
+    let because = because.unwrap_err().to_string();
+    assert_eq!(because, "IP rule all rejects the caller's address");
     // Whoever has locked himself out is let in again by a program.
     world.put_instance(&instance(&[A]));
     owner(&world);

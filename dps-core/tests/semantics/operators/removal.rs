@@ -67,6 +67,29 @@ fn with_a_group_goes_nothing_that_came_through_it() {
 }
 
 #[test]
+fn a_group_is_removed_at_the_same_price_however_many_came_through_it() {
+    let price = |members: usize| {
+        let world = World::new();
+        let id = group_id("presses");
+        create(&world.admin, &keyed(&id, Some(1), Some(2))).unwrap();
+        for nth in 0..members {
+            world.register(&Device::derived(&format!("press-{nth}"), &key(1)));
+        }
+        let before = (world.store.records(), world.store.commits());
+        remove(&world.admin, &id, Any).unwrap();
+        let after = (world.store.records(), world.store.commits());
+        (after.0 - before.0, after.1 - before.1)
+    };
+    let (records, commits) = price(0);
+    assert_eq!((records, commits), price(300));
+    assert_eq!(
+        (records, commits),
+        (3, 1),
+        "the group is read; it goes, and the epoch"
+    );
+}
+
+#[test]
 fn a_hub_that_an_operation_in_flight_may_have_touched_is_cleaned_when_its_entry_goes() {
     let world = World::new();
     let id = device("press-1");

@@ -6,7 +6,7 @@ use dps_core::error::{Reason, ServiceError};
 use serde_json::Value;
 
 use super::bulk::entry_id;
-use super::{Done, Question, document, fault, malformed, missing};
+use super::{Done, Question, document, fault, malformed, missing, stale};
 use crate::service::enrollment::EnrollmentReader;
 use crate::service::precondition::{self, IfMatch};
 use crate::service::route::Kind;
@@ -31,20 +31,14 @@ pub(super) async fn read(question: &Question<'_>, kind: Kind) -> Result<Done, Se
 /// document is what the client has read, and counts for nothing.
 pub(super) async fn write(question: &Question<'_>, kind: Kind) -> Result<Done, ServiceError> {
     let id = question.entry_id(kind)?;
-    let precondition = match IfMatch::read(question.headers)? {
-        _ if precondition::is_new(question.headers)? => Some(Precondition::Absent),
-        IfMatch::Unsaid => Some(Precondition::Absent),
-        IfMatch::Star => Some(Precondition::Present),
-        IfMatch::Tag(version) => Some(Precondition::Version(version)),
-        IfMatch::Unknown => None,
-    };
+    let precondition = precondition::of_write(question.headers, Precondition::Absent)?;
     let document = document(question)?;
     let draft = question.draft(&document, kind)?;
     if EntryId::of(&draft.subject) != id {
         let (name, _) = words(kind);
         return Err(malformed(format!("{name}: is not the one in the path")));
     }
-    let precondition = precondition.ok_or_else(|| ServiceError::new(Reason::PreconditionFailed))?;
+    let precondition = precondition.ok_or_else(stale)?;
     let now = question.operators.now();
     let written = question.admin.write_entry(draft, precondition, now).await;
     let written = written.map_err(|error| fault(error, kind))?;
@@ -58,7 +52,7 @@ pub(super) async fn remove(question: &Question<'_>, kind: Kind) -> Result<Done, 
         IfMatch::Tag(version) => Precondition::Version(version),
         IfMatch::Unknown => {
             question.found(&id, kind).await?;
-            return Err(ServiceError::new(Reason::PreconditionFailed));
+            return Err(stale());
         }
     };
     let removed = question.admin.remove_entry(&id, precondition).await;

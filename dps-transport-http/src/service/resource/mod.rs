@@ -1,29 +1,32 @@
 //! What operators ask about: each resource reads a question, makes one call, and renders.
 
 mod bulk;
+mod certificate;
 mod entry;
+mod fault;
+mod hub;
+mod instance;
+mod issuer;
+mod policy;
 mod query;
 mod registration;
 mod why;
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use dps_core::admin::{Admin, AdminError};
+use dps_core::admin::Admin;
 use dps_core::error::{Reason, ServiceError};
 use dps_core::json;
 use dps_core::operators::Operators;
-use dps_core::store::StoreError;
 use http::{HeaderMap, HeaderValue, StatusCode, header::HeaderName};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::route::{Kind, Operation};
+use self::fault::{What, fault, malformed, missing};
+use super::error::{EnrollmentError, Problem};
+use super::object::Object;
+use super::route::Operation;
 use crate::reply::{Answer, Stamp};
 use crate::transport;
-
-/// How long to wait when a store does not answer, as callers are told.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// A request that has been let in.
 #[derive(Clone, Copy)]
@@ -88,48 +91,27 @@ pub(super) async fn answer(
         Operation::ReadRegistration => registration::read(question).await,
         Operation::Explain => why::explain(question).await,
         Operation::RemoveRegistration => registration::remove(question).await,
+        Operation::ReadInstance => instance::read(question).await,
+        Operation::ReadPart(part) => instance::read_part(question, part).await,
+        Operation::WritePart(part) => instance::write_part(question, part).await,
+        Operation::ListHubs => hub::list(question).await,
+        Operation::ReadHub => hub::read(question).await,
+        Operation::WriteHub => hub::write(question).await,
+        Operation::RemoveHub => hub::remove(question).await,
+        Operation::ListPolicies => policy::list(question).await,
+        Operation::ReadPolicy => policy::read(question).await,
+        Operation::WritePolicy => policy::write(question).await,
+        Operation::RemovePolicy => policy::remove(question).await,
+        Operation::ListKeys => policy::list_keys(question).await,
+        Operation::ReadKeys => policy::read_keys(question).await,
+        Operation::RegenerateKey => policy::regenerate(question).await,
+        Operation::ListCertificates => certificate::list(question).await,
+        Operation::ReadCertificate => certificate::read(question).await,
+        Operation::WriteCertificate => certificate::write(question).await,
+        Operation::RemoveCertificate => certificate::remove(question).await,
+        Operation::GenerateCode => certificate::generate_code(question).await,
+        Operation::Verify => certificate::verify(question).await,
     }
-}
-
-/// What an error of the core is called on the wire.
-fn fault(error: AdminError, kind: Kind) -> ServiceError {
-    let reason = match &error {
-        AdminError::Invalid(_) | AdminError::Proof(_) => Reason::Malformed,
-        AdminError::NotFound => return missing(kind),
-        AdminError::Exists if kind == Kind::Group => Reason::GroupExists,
-        AdminError::Exists => Reason::EnrollmentExists,
-        AdminError::Changed => Reason::PreconditionFailed,
-        AdminError::Duplicate(_) => Reason::Duplicate,
-        AdminError::Full { .. } => Reason::TooManyEntries,
-        AdminError::BadContinuation => Reason::BadContinuation,
-        AdminError::Store(StoreError::Corrupt(_)) => Reason::Internal,
-        AdminError::Store(_) => Reason::Unavailable,
-        _ => Reason::Internal,
-    };
-    match (reason, error) {
-        (_, AdminError::Invalid(text) | AdminError::Duplicate(text)) => {
-            ServiceError::new(reason).with_message(text)
-        }
-        (Reason::TooManyEntries | Reason::Malformed, error) => {
-            ServiceError::new(reason).with_message(error.to_string())
-        }
-        (Reason::Unavailable, error) => {
-            tracing::warn!(%error, "an operator could not be served");
-            ServiceError::new(reason).with_retry_after(UNAVAILABLE_RETRY)
-        }
-        (Reason::Internal, error) => {
-            tracing::error!(%error, "an operator could not be served");
-            ServiceError::new(reason)
-        }
-        (reason, _) => ServiceError::new(reason),
-    }
-}
-
-fn missing(kind: Kind) -> ServiceError {
-    ServiceError::new(match kind {
-        Kind::Individual => Reason::EnrollmentNotFound,
-        Kind::Group => Reason::GroupNotFound,
-    })
 }
 
 /// Whether a body is JSON by its own account. Parameters do not matter.
@@ -140,6 +122,30 @@ fn document(question: &Question<'_>) -> Result<Value, ServiceError> {
     json::parse(question.body).map_err(|error| malformed(error.to_string()))
 }
 
-fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> ServiceError {
-    ServiceError::new(Reason::Malformed).with_message(message)
+/// Reads a document's members; what is wrong with one is told with its path.
+fn members<'a, T>(
+    document: &'a Value,
+    read: impl FnOnce(&Object<'a>) -> Result<T, EnrollmentError>,
+) -> Result<T, ServiceError> {
+    let read = Object::root(document).and_then(|members| read(&members));
+    read.map_err(|error| malformed(error.to_string()))
+}
+
+/// Holds that a document that says its own name says that of its path, in any case of letters; gives it
+/// as the document spells it.
+fn named<'a>(
+    question: &Question<'a>,
+    members: &Object<'a>,
+    name: &str,
+) -> Result<&'a str, EnrollmentError> {
+    let said = members.text(name)?.unwrap_or(question.id);
+    if !said.eq_ignore_ascii_case(question.id) {
+        return Err(members.fault(name, Problem::Unfit("is not the one in the path")));
+    }
+    Ok(said)
+}
+
+/// That a tag names no version that ever was.
+fn stale() -> ServiceError {
+    ServiceError::new(Reason::PreconditionFailed)
 }

@@ -1,18 +1,17 @@
 //! Registrations: read, and forget.
 
-use dps_core::admin::{AdminError, Precondition};
-use dps_core::error::{Reason, ServiceError};
+use dps_core::admin::Precondition;
+use dps_core::error::ServiceError;
 use dps_core::id::RegistrationId;
 use dps_core::registration::RegistrationState;
 
-use super::{Done, Question, fault, malformed};
+use super::{Done, Question, What, fault, malformed, missing, stale};
 use crate::service::precondition::IfMatch;
-use crate::service::route::Kind;
 use crate::service::shape::State;
 
 pub(super) async fn read(question: &Question<'_>) -> Result<Done, ServiceError> {
     let found = question.registration(&question.registration_id()?).await?;
-    let found = found.ok_or_else(missing)?;
+    let found = found.ok_or_else(|| missing(What::Registration))?;
     Ok(Done::with(&State::of(&found)))
 }
 
@@ -22,19 +21,16 @@ pub(super) async fn remove(question: &Question<'_>) -> Result<Done, ServiceError
         IfMatch::Unsaid | IfMatch::Star => Precondition::Any,
         IfMatch::Tag(version) => Precondition::Version(version),
         IfMatch::Unknown => {
-            question.registration(&id).await?.ok_or_else(missing)?;
-            return Err(ServiceError::new(Reason::PreconditionFailed));
+            question
+                .registration(&id)
+                .await?
+                .ok_or_else(|| missing(What::Registration))?;
+            return Err(stale());
         }
     };
-    match question.admin.remove_registration(&id, precondition).await {
-        Ok(()) => Ok(Done::empty()),
-        Err(AdminError::NotFound) => Err(missing()),
-        Err(error) => Err(fault(error, Kind::Individual)),
-    }
-}
-
-fn missing() -> ServiceError {
-    ServiceError::new(Reason::RegistrationNotFound)
+    let removed = question.admin.remove_registration(&id, precondition).await;
+    removed.map_err(|error| fault(error, What::Registration))?;
+    Ok(Done::empty())
 }
 
 impl Question<'_> {
@@ -49,7 +45,7 @@ impl Question<'_> {
         id: &RegistrationId,
     ) -> Result<Option<RegistrationState>, ServiceError> {
         let found = self.admin.recorded(id).await;
-        let found = found.map_err(|error| fault(error, Kind::Individual))?;
+        let found = found.map_err(|error| fault(error, What::Registration))?;
         Ok(found.map(|found| RegistrationState::of(&found.value, found.version, &found.value.id)))
     }
 }

@@ -7,7 +7,7 @@ use dps_core::enrollment::{Attestation, Slots, X509Attestation};
 use dps_core::time::Timestamp;
 use serde::Serialize;
 
-use super::{Keys, shown};
+use super::{Keys, hex, shown};
 
 /// How a device proves itself. Of certificates only what stands in them is told.
 #[derive(Serialize)]
@@ -157,12 +157,4 @@ impl WithInfo {
         };
         Self { info }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let digit = |value| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    digits
-        .map(|value| digit(value).to_ascii_uppercase())
-        .collect()
 }
