@@ -120,25 +120,28 @@ impl Client {
         Ok(body.to_bytes())
     }
 
-    /// Connects to an address that was judged: a second look at the name could find another one.
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
         if !self.egress.permits_host(host) {
             return Err(FetchError::NotPermitted);
         }
         let found = lookup_host((host, port)).await;
-        let permitted: Vec<SocketAddr> = found
-            .map_err(FetchError::Connection)?
-            .filter(|address| self.egress.permits(host, address.ip()))
-            .take(MAX_ADDRESSES)
-            .collect();
         let mut outcome = Err(FetchError::NotPermitted);
-        for address in permitted {
+        for address in self.permitted(host, found.map_err(FetchError::Connection)?) {
             match TcpStream::connect(address).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => outcome = Err(FetchError::Connection(error)),
             }
         }
         outcome
+    }
+
+    /// The first addresses of a name that may be called. They are connected to as they were judged: a second
+    /// look at the name could find others.
+    fn permitted(&self, host: &str, found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+        found
+            .filter(|address| self.egress.permits(host, address.ip()))
+            .take(MAX_ADDRESSES)
+            .collect()
     }
 }
 
@@ -149,5 +152,45 @@ fn answer(error: impl std::error::Error + Send + Sync + 'static) -> FetchError {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({:?})", self.egress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_core::access::IpMask;
+    use rustls::RootCertStore;
+
+    use super::*;
+
+    #[test]
+    fn of_the_addresses_of_a_name_those_that_may_be_called_are_tried() {
+        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(crypto)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let client = Client::new(Arc::new(tls));
+        let tried = |client: &Client| {
+            let found = [
+                "127.0.0.1:443",
+                "8.8.8.8:443",
+                "10.20.0.7:443",
+                "[::1]:443",
+                "[fd00::1]:443",
+            ];
+            let found = found.into_iter().map(|address| address.parse().unwrap());
+            let permitted = client.permitted("login.example", found);
+            permitted
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(tried(&client), ["8.8.8.8:443"]);
+        let range = IpMask::parse("10.20.0.0/16").unwrap();
+        let wider = client.with_egress(Egress::default().with_range(range));
+        assert_eq!(tried(&wider), ["8.8.8.8:443", "10.20.0.7:443"]);
+        let anywhere = wider.with_egress(Egress::anywhere());
+        assert_eq!(tried(&anywhere).len(), MAX_ADDRESSES);
     }
 }

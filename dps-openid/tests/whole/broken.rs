@@ -46,6 +46,8 @@ async fn descriptions_and_keys_that_are_not_taken_give_no_keys() {
     let plain = format!("{}/keys", url.replace("https", "http"));
     let many = vec![site.signer.jwk(); MAX_KEYS + 1];
     let describe = |issuer: &str, at: Value| json!({"issuer": issuer, "jwks_uri": at});
+    let mut large = good.0.clone();
+    large["more"] = "x".repeat(MAX_DOCUMENT_BYTES).into();
     for (description, keys) in [
         (
             describe("https://login.example", json!(format!("{url}/keys"))),
@@ -55,6 +57,7 @@ async fn descriptions_and_keys_that_are_not_taken_give_no_keys() {
             describe(&format!("{url}/"), json!(format!("{url}/keys"))),
             None,
         ),
+        (large, None),
         (describe(&url, json!(plain)), None),
         (describe(&url, json!("/tenant/keys")), None),
         (describe(&url, json!("file:///etc/passwd")), None),

@@ -1,5 +1,7 @@
 //! How often a provider is asked for its keys, and what happens while it is away.
 
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use dps_openid::{KEY_LIFETIME, MAX_KEY_AGE, REFRESH_INTERVAL, RETRY_INTERVAL};
@@ -13,6 +15,12 @@ use crate::site::Site;
 const UNKNOWN: &str = "is signed with a key that is not known";
 const LATER: &str = "cannot be verified now";
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Asks, and does not wait for the answer.
+fn begin(asked: Pin<&mut impl Future>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(asked.poll(&mut cx).is_pending());
+}
 
 #[tokio::test]
 async fn keys_that_nobody_has_do_not_make_us_fetch() {
@@ -78,9 +86,13 @@ async fn keys_are_fetched_again_after_a_while_and_nobody_waits() {
     site.provider.set(Mood::Silent);
     site.clock.advance(SECOND);
     assert_eq!(site.ask(&site.token()).await, "let in");
-    while site.provider.look(|state| state.asked.len()) < 3 {
-        tokio::task::yield_now().await;
-    }
+    let fetched = async {
+        while site.provider.look(|state| state.asked.len()) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let fetched = tokio::time::timeout(10 * SECOND, fetched).await;
+    fetched.expect("the keys are fetched again");
 }
 
 #[tokio::test]
@@ -136,8 +148,7 @@ async fn whoever_goes_away_does_not_end_the_fetch() {
     let token = site.token();
     {
         let mut asked = std::pin::pin!(site.ask(&token));
-        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(asked.as_mut().poll(cx)));
-        assert!(first.await.is_pending());
+        begin(asked.as_mut());
     }
     while site.provider.fetches() < 1 {
         tokio::task::yield_now().await;
@@ -162,4 +173,24 @@ async fn a_clock_that_was_wrong_for_a_moment_does_not_keep_a_new_key_out() {
     site.provider
         .change(|state| state.keys = published(&[&second, &site.signer]));
     assert_eq!(site.ask(&second.sign(&site.claims())).await, "let in");
+}
+
+#[tokio::test]
+async fn a_fetch_that_takes_long_is_not_joined_by_a_second_one() {
+    let day = Duration::from_secs(24 * 3600);
+    let site = Site::with(|openid| openid.with_fetch_time(day)).await;
+    site.provider.set(Mood::Silent);
+    let token = site.token();
+    let mut first = std::pin::pin!(site.ask(&token));
+    let mut second = std::pin::pin!(site.ask(&token));
+    begin(first.as_mut());
+    while site.provider.look(|state| state.asked.is_empty()) {
+        tokio::task::yield_now().await;
+    }
+    site.clock.advance(REFRESH_INTERVAL);
+    begin(second.as_mut());
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(site.provider.look(|state| state.connections), 1);
 }
