@@ -51,6 +51,12 @@ export const CLIENTS = {
     program: 'azure_python_service.py',
     environment: ({ certFile }) => ({ REQUESTS_CA_BUNDLE: certFile }),
   },
+  'operator-habits': {
+    title: 'client with the habits of another service SDK',
+    version: '',
+    program: 'operator-habits.cjs',
+    environment: trusting,
+  },
   'azure-iot-node-mqtt': {
     title: 'Azure Node.js device SDK',
     package: 'azure-iot-provisioning-device-mqtt',
@@ -182,6 +188,14 @@ const ERRANDS = {
   'worked-examples': 'create, conflict, update, delete; paging; a bulk operation with one failure',
 };
 
+/** Clients of operators that do not run here: how each spells and signs, and what it rejects of an answer. */
+const HABITS_OF_OPERATORS = {
+  c: 'the habits of the SDK for C',
+  csharp: 'the habits of the SDK for C#',
+  java: 'the habits of the SDK for Java',
+  cli: 'the habits of az iot dps',
+};
+
 /** What speaks for a TPM over each transport that has a way to. */
 const WITH_TPM = { https: 'azure-iot-node', amqp: 'azure-iot-node-amqp', 'amqp-ws': 'azure-iot-node-amqp' };
 const WITHOUT_TPM = Object.keys(CREDENTIALS).filter((credential) => credential !== 'tpm');
@@ -239,6 +253,7 @@ export function cases() {
       ),
     ),
     ...['azure-iot-node-service', 'azure-iot-python-service'].flatMap((client) => operated(client, mode)),
+    ...operated('operator-habits', mode, HABITS_OF_OPERATORS),
     stopped(mode),
   ]);
   return [...shared, ...operated('azure-iot-python-service', 'own-port'), stopped('own-port')];
@@ -313,9 +328,9 @@ function saying(each) {
 }
 
 /** Every errand of an operator: there is no device in it, or one that belongs to it. */
-function operated(client, mode) {
+function operated(client, mode, errands = ERRANDS) {
   // The SDK for Python would ask Entra ID itself for tokens.
-  const mine = Object.keys(ERRANDS).filter((errand) => errand !== 'bearer-tokens' || client === 'azure-iot-node-service');
+  const mine = Object.keys(errands).filter((errand) => errand !== 'bearer-tokens' || client === 'azure-iot-node-service');
   return mine.map((errand) => ({
     name: `${client}/https/${errand}/${mode}`,
     kind: 'operator',
@@ -324,7 +339,7 @@ function operated(client, mode) {
     mode,
     tls: 'TLSv1.3',
     errand,
-    row: { credential: ERRANDS[errand], payload: '' },
+    row: { credential: errands[errand], payload: '' },
   }));
 }
 

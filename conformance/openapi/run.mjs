@@ -45,6 +45,7 @@ await writeFile(join(directory, 'device.json'), JSON.stringify(devices()));
 const certificates = await Promise.all(Array.from({ length: 8 }, (_, nth) => pki.issue(`any-${nth}`, 'authority')));
 const tpmKeys = [endorsementKey(), endorsementKey()];
 
+process.env.RUST_LOG ??= 'warn';
 const server = await Server.start(serve, config, [`https listening on ${ADDRESS}:${port}`]);
 const failed = [];
 for (const name of ['service', 'device'].filter((each) => !only || each === only)) {

@@ -1,7 +1,7 @@
 //! JSON objects that know where they are, so that errors can say it.
 
 use dps_core::id::IdError;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::error::{EnrollmentError, Problem};
 
@@ -82,7 +82,7 @@ impl<'a> Object<'a> {
     pub(super) fn count(&self, name: &str, max: u64) -> Result<Option<u64>, EnrollmentError> {
         match self.member(name) {
             None => Ok(None),
-            Some(Value::Number(number)) => match number.as_u64() {
+            Some(Value::Number(number)) => match whole(number) {
                 Some(number) if number <= max => Ok(Some(number)),
                 _ => Err(self.fault(name, Problem::NotACount { max })),
             },
@@ -173,6 +173,22 @@ impl<'a> Object<'a> {
     pub(super) fn required<T>(&self, name: &str, found: Option<T>) -> Result<T, EnrollmentError> {
         found.ok_or_else(|| self.fault(name, Problem::Missing))
     }
+}
+
+/// A number that is whole, also if it is written with a fraction of zero: JSON knows one kind of number alone.
+fn whole(number: &Number) -> Option<u64> {
+    /// The first number that a double cannot tell from its neighbours.
+    const UNSURE: f64 = 9_007_199_254_740_992.0;
+    let told = |number: &f64| (0.0..UNSURE).contains(number) && number.fract() == 0.0;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole, and in a range in which both are exact"
+    )]
+    let read = |number: f64| number as u64;
+    number
+        .as_u64()
+        .or_else(|| number.as_f64().filter(told).map(read))
 }
 
 fn problem_at(path: &str, problem: Problem) -> EnrollmentError {

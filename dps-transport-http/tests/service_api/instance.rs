@@ -180,6 +180,12 @@ async fn quotas_bind_from_the_next_request_and_what_is_left_out_is_the_usual() {
     let expected = json!({"enrollments": 1_000_000, "x509Groups": 100, "symmetricKeyGroups": 100, "certificates": 7});
     assert_eq!(set["quotas"], expected);
     owner.put("/enrollments/b", &second).await.ok();
+    // JSON knows one kind of number.
+    let set = owner
+        .put(QUOTAS, &json!({"quotas": {"enrollments": 393.0}}))
+        .await;
+    assert_eq!(set.ok()["quotas"]["enrollments"], 393);
+    owner.put(QUOTAS, &usual).await.ok();
     let with = |value: Value| json!({"quotas": {"enrollments": value}});
     for (document, told) in [
         (json!({}), "quotas: is missing"),
