@@ -108,6 +108,11 @@ fn open() -> Arc<dyn Store> {
 
 /// Whether every line was taken.
 async fn run(arguments: &Arguments) -> Result<bool, BoxError> {
+    if arguments.check_first && arguments.file == Path::new("-") {
+        return Err(
+            "the standard input cannot be read twice: give a file, or leave --check-first".into(),
+        );
+    }
     let format = match arguments.format {
         Some(Written::Ndjson) => Format::Ndjson,
         Some(Written::Csv) => Format::Csv,
@@ -171,12 +176,6 @@ async fn bring(
         _ => {}
     };
     let summary = if arguments.file == Path::new("-") {
-        if arguments.check_first {
-            return Err(
-                "the standard input cannot be read twice: give a file, or leave --check-first"
-                    .into(),
-            );
-        }
         importer.run(BufReader::new(io::stdin()), tell).await?
     } else {
         let file = File::open(&arguments.file).map_err(|error| format!("{path}: {error}"))?;
