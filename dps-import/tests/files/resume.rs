@@ -263,6 +263,10 @@ fn a_journal_may_end_at_any_byte() {
             (3, 0),
             "{length}"
         );
+        // What was not whole is gone, or what came after it could not be read.
+        let written = fs::read(&path.0).unwrap();
+        assert_eq!(resume(&importer, &file, &path).unwrap(), summary);
+        assert_eq!(fs::read(&path.0).unwrap(), written, "{length}");
         assert_eq!(entries(&admin), before);
     }
 }
