@@ -211,8 +211,12 @@ fn next<T: for<'de> Deserialize<'de>, R: BufRead>(
     lines: &mut Lines<R>,
     line: &mut Vec<u8>,
 ) -> io::Result<Option<T>> {
-    Ok(match lines.next(line)? {
-        Some(Line::Text) => serde_json::from_slice(line).ok(),
+    let before = lines.offset;
+    let read = lines.next(line)?;
+    // Without its end, the next one would be written behind it.
+    let whole = lines.offset - before == line.len() as u64 + 1;
+    Ok(match read {
+        Some(Line::Text) if whole => serde_json::from_slice(line).ok(),
         _ => None,
     })
 }
