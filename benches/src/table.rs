@@ -92,6 +92,19 @@ pub fn multiple(ours: &Figures, other: &Figures, most: f64) {
     );
 }
 
+/// Prints the rate of one core with what is asked of it.
+///
+/// * `least`: what the project promises, in units a second.
+pub fn rate(ours: &Figures, unit: &str, least: f64) {
+    let rate = ours.per_core();
+    let word = if rate >= least { "holds" } else { "MISSED" };
+    let (rate, least) = (thousands(rate), thousands(least));
+    println!(
+        "{}: {rate} {unit} a second and core; at least {least}: {word}",
+        ours.label
+    );
+}
+
 /// Prints the memory that each held connection takes.
 pub fn memory(all: &[Memory]) {
     let head = [

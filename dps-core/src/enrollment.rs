@@ -19,7 +19,7 @@ use crate::twin::Twin;
 /// One entry of the enrollment list.
 ///
 /// `A` is how a device proves itself; in a [`Draft`] it leaves out what the service fills in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Enrollment<A = Attestation> {
     /// One device, or all that can show a group's credentials.
     pub subject: Subject,
@@ -51,7 +51,7 @@ pub struct Enrollment<A = Attestation> {
 }
 
 /// Whom an enrollment is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// One device.
     Individual {

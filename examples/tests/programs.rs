@@ -61,3 +61,67 @@ fn embed_serves_its_own_route_and_devices() {
         "{text}"
     );
 }
+
+/// A folder of its own, with a file in it; it goes when it is dropped.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn with(name: &str, text: &str) -> (Self, String) {
+        let folder = format!("dps-example-import-{}-{name}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        (Self(folder), file)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn import_tells_of_each_wrong_line_and_exports_the_others() {
+    let key = "MDEyMzQ1Njc4OWFiY2RlZg==";
+    let text = format!(
+        "registrationId,attestation,primaryKey,secondaryKey\n\
+         press-1,symmetricKey,{key},{key}\n\
+         press-2,magic,,\n\
+         press-3,symmetricKey,,\n\
+         PRESS-1,symmetricKey,,\n"
+    );
+    let (folder, file) = Folder::with("presses.csv", &text);
+    let exported = folder.0.join("presses.ndjson");
+    let exported = exported.to_str().unwrap();
+    let output = run("import", &[&file, "--check-first", "--export", exported]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("checked: 2 new, 0 replaced, 0 there already, 2 rejected"));
+    assert!(!Path::new(exported).exists(), "{text}");
+
+    let output = run("import", &[&file, "--export", exported, "--with-keys"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for said in [
+        "presses.csv:3: attestation.type: must be one of x509, symmetricKey, tpm",
+        "presses.csv:5: an earlier line has the same id",
+        "imported: 2 new, 0 replaced, 0 there already, 2 rejected",
+        "presses.ndjson: 2 entries",
+    ] {
+        assert!(text.contains(said), "{said} is not in\n{text}");
+    }
+    assert!(
+        output.stderr.is_empty(),
+        "nobody watches, so no bar is drawn"
+    );
+    let lines = std::fs::read_to_string(exported).unwrap();
+    assert!(lines.lines().count() == 2 && lines.contains(key), "{lines}");
+
+    let output = run("import", &[exported]);
+    assert!(output.status.success(), "{output:?}");
+    let output = run("import", &["there-is-no-such-file.csv"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}

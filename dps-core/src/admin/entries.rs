@@ -176,7 +176,7 @@ impl Admin {
     }
 
     /// How many individual enrollments there are.
-    async fn count(&self) -> Result<u64, AdminError> {
+    pub(super) async fn count(&self) -> Result<u64, AdminError> {
         let counts = self.store.get_many(&tally_keys(&self.scope)).await?;
         let counts = counts.iter().flatten();
         let sum: Result<u64, StoreError> = counts.map(|stored| decode_tally(&stored.value)).sum();
@@ -279,7 +279,7 @@ impl Precondition {
     }
 }
 
-fn revision(stored: &Versioned) -> Result<Revision<Enrollment>, StoreError> {
+pub(super) fn revision(stored: &Versioned) -> Result<Revision<Enrollment>, StoreError> {
     Ok(Revision {
         version: stored.version,
         value: decode_enrollment(&stored.value)?,

@@ -12,6 +12,7 @@ mod certificates;
 mod check;
 mod entries;
 mod hubs;
+mod import;
 mod instance;
 mod issuers;
 mod policies;
@@ -22,11 +23,14 @@ mod removal;
 mod settings;
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 pub use self::bulk::{BulkFailure, BulkItem, BulkMode, MAX_BULK_ITEMS};
 pub use self::certificates::{CODE_LIFETIME, CaDraft, VerificationCode};
 pub use self::hubs::{HubDraft, MAX_CREDENTIAL_BYTES, MAX_LOCATION_BYTES};
+pub use self::import::{Existing, Import, Imported};
 pub use self::policies::{KeySlot, MAX_POLICIES, PolicyDraft};
 use crate::certificate::ProofError;
 use crate::crypto::{Crypto, CryptoError};
@@ -180,4 +184,18 @@ impl Admin {
             .next()
             .flatten())
     }
+}
+
+/// Lets others run: a store that never waits would keep a thread for as long as there is work.
+async fn breathe() {
+    let mut rested = false;
+    poll_fn(|context| {
+        if rested {
+            return Poll::Ready(());
+        }
+        rested = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

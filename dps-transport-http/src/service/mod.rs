@@ -4,6 +4,8 @@
 //! [`dps_core::enrollment::Draft`]. It does not speak HTTP: the same documents come as request bodies, as
 //! files beside a configuration, and as exports of another service.
 //!
+//! [`EnrollmentWriter`] writes them so that they can be read again.
+//!
 //! [`ServiceApi`] serves operators over HTTP, at the routes of [`ROUTES`]. It is mounted by
 //! [`Http::with_service`](crate::Http::with_service) or [`Http::operators`](crate::Http::operators):
 //!
@@ -68,11 +70,13 @@ mod precondition;
 mod resource;
 mod route;
 mod shape;
+mod writer;
 
 pub use self::api::ServiceApi;
 pub use self::enrollment::{EnrollmentReader, MAX_ENROLLMENT_BYTES, ReadEnrollment};
 pub use self::error::{EnrollmentError, Problem};
 pub use self::route::{ROUTES, Route};
+pub use self::writer::EnrollmentWriter;
 
 /// What is served to operators, as an OpenAPI document, version 3.1, in JSON: for whoever publishes or reads it.
 ///

@@ -1,12 +1,10 @@
 //! One page of a list.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::filter::{Filter, Record};
 use super::{Listing, Position, Query, QueryError};
-use crate::admin::{Admin, AdminError, Revision};
+use crate::admin::{Admin, AdminError, Revision, breathe};
 use crate::enrollment::Enrollment;
 use crate::id::GroupId;
 use crate::record::{DeviceKeys, decode_enrollment, decode_registration};
@@ -216,18 +214,4 @@ impl Admin {
 
 fn keeps(filter: Option<&Filter>, record: &impl Record) -> bool {
     filter.is_none_or(|filter| filter.keeps(record))
-}
-
-/// Lets others run: a store that never waits would keep a thread for as long as a filter looks.
-async fn breathe() {
-    let mut rested = false;
-    poll_fn(|context| {
-        if rested {
-            return Poll::Ready(());
-        }
-        rested = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

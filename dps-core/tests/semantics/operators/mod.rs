@@ -3,6 +3,7 @@
 mod bulk;
 mod entries;
 mod groups;
+mod import;
 mod kept;
 mod lists;
 mod model;

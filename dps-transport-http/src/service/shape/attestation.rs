@@ -25,6 +25,19 @@ pub(in crate::service) struct Mechanism<'a> {
 
 impl<'a> Mechanism<'a> {
     pub(in crate::service) fn of(attestation: &'a Attestation, keys: Keys) -> Self {
+        Self::showing(attestation, keys, WithInfo::of)
+    }
+
+    /// With the certificates themselves, and nothing of what stands in them.
+    pub(in crate::service) fn exported(attestation: &'a Attestation, keys: Keys) -> Self {
+        Self::showing(attestation, keys, WithInfo::whole)
+    }
+
+    fn showing(
+        attestation: &'a Attestation,
+        keys: Keys,
+        show: fn(&Certificate) -> WithInfo,
+    ) -> Self {
         let mut mechanism = Self {
             kind: "none",
             tpm: None,
@@ -34,7 +47,7 @@ impl<'a> Mechanism<'a> {
         match attestation {
             Attestation::X509(x509) => {
                 mechanism.kind = "x509";
-                mechanism.x509 = Some(X509::of(x509));
+                mechanism.x509 = Some(X509::of(x509, show));
             }
             Attestation::SymmetricKey { primary, secondary } => {
                 mechanism.kind = "symmetricKey";
@@ -88,14 +101,14 @@ struct X509<'a> {
 }
 
 impl<'a> X509<'a> {
-    fn of(x509: &'a X509Attestation) -> Self {
+    fn of(x509: &'a X509Attestation, show: fn(&Certificate) -> WithInfo) -> Self {
         let mut out = Self::default();
         match x509 {
             X509Attestation::Leaf(slots) => {
-                out.client_certificates = Some(Pair::of(slots, WithInfo::of));
+                out.client_certificates = Some(Pair::of(slots, show));
             }
             X509Attestation::Signing(slots) => {
-                out.signing_certificates = Some(Pair::of(slots, WithInfo::of));
+                out.signing_certificates = Some(Pair::of(slots, show));
             }
             X509Attestation::CaReferences(slots) => {
                 out.ca_references = Some(Pair::of(slots, |name| &**name));
@@ -123,7 +136,10 @@ impl<T> Pair<T> {
 
 #[derive(Serialize)]
 struct WithInfo {
-    info: Info,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Info>,
 }
 
 /// What stands in a certificate. Clients reject one of which anything is missing.
@@ -155,6 +171,16 @@ impl WithInfo {
             serial_number: info.serial,
             version: info.version,
         };
-        Self { info }
+        Self {
+            certificate: None,
+            info: Some(info),
+        }
+    }
+
+    fn whole(certificate: &Certificate) -> Self {
+        Self {
+            certificate: Some(BASE64_STANDARD.encode(certificate.der())),
+            info: None,
+        }
     }
 }

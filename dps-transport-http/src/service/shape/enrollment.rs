@@ -29,7 +29,8 @@ pub(in crate::service) struct Entry<'a> {
     iot_hub_host_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     initial_twin: Option<InitialTwin<'a>>,
-    etag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
     provisioning_status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reprovision_policy: Option<ReprovisionPolicy>,
@@ -48,6 +49,16 @@ pub(in crate::service) struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub(in crate::service) fn of(revision: &'a Revision<Enrollment>, keys: Keys) -> Self {
         let entry = &revision.value;
+        let attestation = Mechanism::of(&entry.attestation, keys);
+        Self::with(entry, attestation, Some(tag(revision.version)))
+    }
+
+    /// With its certificates, as no version of a record.
+    pub(in crate::service) fn exported(entry: &'a Enrollment, keys: Keys) -> Self {
+        Self::with(entry, Mechanism::exported(&entry.attestation, keys), None)
+    }
+
+    fn with(entry: &'a Enrollment, attestation: Mechanism<'a>, etag: Option<String>) -> Self {
         let (registration, group, device, information) = match &entry.subject {
             Subject::Individual {
                 registration,
@@ -70,13 +81,13 @@ impl<'a> Entry<'a> {
             device_id: device,
             registration_state: None,
             optional_device_information: information,
-            attestation: Mechanism::of(&entry.attestation, keys),
+            attestation,
             capabilities: Capabilities {
                 iot_edge: entry.edge,
             },
             iot_hub_host_name: entry.pinned_hub.as_ref().map(|hub| hub.as_str()),
             initial_twin: InitialTwin::of(&entry.initial_twin),
-            etag: tag(revision.version),
+            etag,
             provisioning_status: if entry.enabled { "enabled" } else { "disabled" },
             reprovision_policy: entry.reprovision.map(|policy| ReprovisionPolicy {
                 update_hub_assignment: policy.update_hub,
