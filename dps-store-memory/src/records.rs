@@ -1,93 +1,117 @@
 //! The records of one table within one slot.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use dps_core::store::Versioned;
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// A hash index for everything but scans, and the order of ids for those.
+/// Records side by side, and a hash index over them.
 ///
-/// The order is brought up to date by scans, not by writes: a device that registers does not pay
-/// for it. Between scans `added` holds ids that `order` may not have, and `order` may hold ids that are
-/// gone; both are bounded by the number of records (see [`Records::tidy`]).
+/// The order of ids is kept elsewhere and brought up to date by scans, not by writes: a device that
+/// registers does not pay for it. Between scans `added` holds the places that were filled since.
 #[derive(Default)]
 pub(crate) struct Records {
-    index: HashMap<Arc<str>, Versioned>,
-    order: BTreeSet<Arc<str>>,
-    added: Vec<Arc<str>>,
-    removed: usize,
+    hasher: DefaultHashBuilder,
+    /// Where the record of an id is.
+    index: HashTable<u32>,
+    places: Vec<Option<Record>>,
+    free: Vec<u32>,
+    added: Vec<u32>,
+}
+
+/// One record, where it lies: as large as a cache line.
+pub(crate) struct Record {
+    pub(crate) id: Arc<str>,
+    hash: u64,
+    pub(crate) held: Versioned,
 }
 
 impl Records {
-    pub(crate) fn get(&self, id: &str) -> Option<&Versioned> {
-        self.index.get(id)
+    pub(crate) fn get(&self, id: &str) -> Option<&Record> {
+        let hash = self.hasher.hash_one(id);
+        let at = self.index.find(hash, |at| self.is(*at, hash, id))?;
+        self.at(*at)
     }
 
-    pub(crate) fn put(&mut self, id: &Arc<str>, record: Versioned) {
-        if let Some(there) = self.index.get_mut(&**id) {
-            *there = record;
+    /// What lies at a place; `None` if nothing does.
+    pub(crate) fn at(&self, at: u32) -> Option<&Record> {
+        self.places.get(at as usize)?.as_ref()
+    }
+
+    pub(crate) fn put(&mut self, id: &Arc<str>, held: Versioned) {
+        let hash = self.hasher.hash_one(&**id);
+        if let Some(at) = self.index.find(hash, |at| self.is(*at, hash, id)).copied()
+            && let Some(record) = &mut self.places[at as usize]
+        {
+            record.held = held;
             return;
         }
-        self.index.insert(Arc::clone(id), record);
-        self.added.push(Arc::clone(id));
-        self.tidy();
-    }
-
-    pub(crate) fn remove(&mut self, id: &str) {
-        if self.index.remove(id).is_some() {
-            self.removed += 1;
-            self.tidy();
-        }
-    }
-
-    /// Appends to `page` up to `limit` ids of records, those that begin with `prefix` and come after `after`.
-    ///
-    /// Returns whether there may be more.
-    pub(crate) fn page(
-        &mut self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-        page: &mut impl Extend<Arc<str>>,
-    ) -> bool {
-        self.sort();
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
+        let record = Some(Record {
+            id: Arc::clone(id),
+            hash,
+            held,
+        });
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.places[at as usize] = record;
+                at
+            }
+            None => {
+                self.places.push(record);
+                u32::try_from(self.places.len() - 1).expect("a slot has room for less")
+            }
         };
-        let ids = self.order.range::<str, _>((from, Bound::Unbounded));
-        let mut found = 0;
-        let ids = ids
-            .take_while(|id| id.starts_with(prefix))
-            .take(limit)
-            .inspect(|_| found += 1);
-        page.extend(ids.cloned());
-        found == limit
+        let places = &self.places;
+        let hash_of = |at: &u32| places[*at as usize].as_ref().map_or(0, |there| there.hash);
+        self.index.insert_unique(hash, at, hash_of);
+        self.owe(at);
     }
 
-    /// Keeps what is owed to the order in proportion to what is there, should nobody ever scan.
-    fn tidy(&mut self) {
-        let bound = 2 * self.index.len() + 64;
-        if self.removed > bound || self.added.len() > bound {
-            self.sort();
+    /// Whether there was such a record.
+    pub(crate) fn remove(&mut self, id: &str) -> bool {
+        let hash = self.hasher.hash_one(id);
+        let places = &self.places;
+        let is_it = |at: &u32| {
+            let there = places[*at as usize].as_ref();
+            there.is_some_and(|there| there.is(hash, id))
+        };
+        let Ok(found) = self.index.find_entry(hash, is_it) else {
+            return false;
+        };
+        let (at, _) = found.remove();
+        self.places[at as usize] = None;
+        self.free.push(at);
+        true
+    }
+
+    /// Whether the order may lack something.
+    pub(crate) fn owes(&self) -> bool {
+        !self.added.is_empty()
+    }
+
+    /// The places that the order may lack; some may be empty by now, or be named twice.
+    pub(crate) fn take_added(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.added)
+    }
+
+    fn owe(&mut self, at: u32) {
+        self.added.push(at);
+        // Should nobody ever scan while records come and go.
+        if self.added.len() > 2 * self.places.len() + 64 {
+            self.added.sort_unstable();
+            self.added.dedup();
         }
     }
 
-    fn sort(&mut self) {
-        if self.removed > 0 {
-            self.order.retain(|id| self.index.contains_key(id));
-            self.added.retain(|id| self.index.contains_key(id));
-            self.removed = 0;
-        }
-        if self.order.is_empty() {
-            // A tree is built from sorted input in one pass.
-            self.order = self.added.drain(..).collect();
-        } else {
-            self.order.extend(self.added.drain(..));
-        }
-        self.added.shrink_to(64);
+    fn is(&self, at: u32, hash: u64, id: &str) -> bool {
+        self.at(at).is_some_and(|there| there.is(hash, id))
+    }
+}
+
+impl Record {
+    fn is(&self, hash: u64, id: &str) -> bool {
+        self.hash == hash && *self.id == *id
     }
 }
 
@@ -99,62 +123,50 @@ mod tests {
     use super::*;
 
     fn put(records: &mut Records, id: &str) {
-        let record = Versioned {
+        let held = Versioned {
             version: Version(1),
             value: Bytes::new(),
         };
-        records.put(&id.into(), record);
-    }
-
-    fn ids(records: &mut Records) -> Vec<String> {
-        let mut page = Vec::new();
-        records.page("", None, usize::MAX, &mut page);
-        page.iter().map(ToString::to_string).collect()
+        records.put(&id.into(), held);
     }
 
     #[test]
-    fn ids_that_come_and_go_leave_nothing_behind() {
+    fn records_that_come_and_go_leave_nothing_behind() {
         let mut records = Records::default();
         put(&mut records, "stays");
-        for scanned in [false, true] {
-            for nth in 0..10_000 {
-                let id = format!("d{}", nth % 7);
-                put(&mut records, &id);
-                if scanned && nth % 100 == 0 {
-                    ids(&mut records);
-                }
-                records.remove(&id);
-                let owed = records.added.len() + records.order.len();
-                assert!(owed < 300, "{owed} ids are kept for one record");
-            }
+        for nth in 0..10_000 {
+            let id = format!("d{}", nth % 7);
+            put(&mut records, &id);
+            assert!(records.remove(&id));
+            assert!(!records.remove(&id));
+            let kept = records.places.len() + records.free.len() + records.added.len();
+            assert!(kept < 300, "{kept} are kept for one record");
         }
-        assert_eq!(ids(&mut records), ["stays"]);
+        assert!(records.get("stays").is_some());
+        assert!(records.get("d1").is_none());
+        assert_eq!(records.index.len(), 1);
     }
 
     #[test]
-    fn a_table_that_is_emptied_gives_up_its_order() {
+    fn each_record_is_found_by_its_id_also_where_another_lay_before() {
         let mut records = Records::default();
         for nth in 0..5_000 {
-            put(&mut records, &format!("d{nth}"));
+            put(&mut records, &format!("a{nth}"));
         }
-        assert_eq!(ids(&mut records).len(), 5_000);
+        for nth in (0..5_000).step_by(2) {
+            records.remove(&format!("a{nth}"));
+            put(&mut records, &format!("b{nth}"));
+        }
         for nth in 0..5_000 {
-            records.remove(&format!("d{nth}"));
+            let (old, new) = (format!("a{nth}"), format!("b{nth}"));
+            assert_eq!(records.get(&old).is_some(), nth % 2 == 1);
+            assert_eq!(records.get(&new).is_some(), nth % 2 == 0);
         }
-        assert!(records.order.len() < 300, "{}", records.order.len());
-        assert_eq!(ids(&mut records), [""; 0]);
+        assert_eq!(records.places.len(), 5_000);
     }
 
     #[test]
-    fn an_id_that_comes_back_is_found_once() {
-        let mut records = Records::default();
-        for id in ["b", "a", "c"] {
-            put(&mut records, id);
-        }
-        assert_eq!(ids(&mut records), ["a", "b", "c"]);
-        records.remove("b");
-        put(&mut records, "b");
-        put(&mut records, "aa");
-        assert_eq!(ids(&mut records), ["a", "aa", "b", "c"]);
+    fn a_record_fills_a_cache_line() {
+        assert_eq!(size_of::<Option<Record>>(), 64);
     }
 }

@@ -1,0 +1,62 @@
+//! The ids of one table in ascending order, over all slots.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Which record: of which slot, and at which place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) slot: u16,
+    pub(crate) at: u32,
+}
+
+/// What scans go by.
+///
+/// It may name records that are gone, whose places may be those of others by now: a spot counts
+/// if the record there has the id that the order has for it.
+#[derive(Default)]
+pub(crate) struct Order {
+    spots: BTreeMap<Arc<str>, Spot>,
+}
+
+impl Order {
+    /// Ids from there on that begin with `prefix`.
+    pub(crate) fn from<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'a Arc<str>, Spot)> + use<'a> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        self.spots
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(move |(id, _)| id.starts_with(prefix))
+            .map(|(id, spot)| (id, *spot))
+    }
+
+    /// Takes in records that were added. An id that is there already is somewhere else now.
+    pub(crate) fn add(&mut self, added: Vec<(Arc<str>, Spot)>) {
+        // A tree is built from many at once in one pass.
+        if added.len() > self.spots.len() / 16 {
+            let mut added = added.into_iter().collect();
+            self.spots.append(&mut added);
+        } else {
+            self.spots.extend(added);
+        }
+    }
+
+    pub(crate) fn spot(&self, id: &str) -> Option<Spot> {
+        self.spots.get(id).copied()
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.spots.remove(id);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spots.is_empty()
+    }
+}

@@ -1,0 +1,314 @@
+//! One tenant's records: slots, each with a lock, and the order of ids of each table.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use dps_core::store::{Key, Page, Scan, Table, Versioned};
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::order::{Order, Spot};
+use crate::records::{Record, Records};
+
+/// Slots 0 to 64 get a lock each; a slot beyond shares one.
+const LOCKS: usize = 65;
+
+/// So many records are read while slots are locked.
+const STEP: usize = 128;
+
+/// One tenant's slots, each with its own lock.
+///
+/// Whoever holds the lock of an order may take those of slots, never the other way round.
+pub(crate) struct Tenant {
+    slots: Box<[RwLock<Slot>]>,
+    orders: RwLock<Vec<(Table, Arc<RwLock<Order>>)>>,
+}
+
+impl Default for Tenant {
+    fn default() -> Self {
+        let slots = (0..LOCKS).map(|_| RwLock::default()).collect();
+        let orders = RwLock::default();
+        Self { slots, orders }
+    }
+}
+
+/// The few tables of a slot that have records, in no order.
+#[derive(Default)]
+pub(crate) struct Slot {
+    tables: Vec<(Table, Records)>,
+}
+
+impl Slot {
+    pub(crate) fn get(&self, table: Table, id: &str) -> Option<&Versioned> {
+        Some(&self.records(table)?.get(id)?.held)
+    }
+
+    pub(crate) fn table(&mut self, table: Table) -> &mut Records {
+        let at = match self.tables.iter().position(|(kind, _)| *kind == table) {
+            Some(at) => at,
+            None => {
+                self.tables.push((table, Records::default()));
+                self.tables.len() - 1
+            }
+        };
+        &mut self.tables[at].1
+    }
+
+    fn records(&self, table: Table) -> Option<&Records> {
+        let (_, records) = self.tables.iter().find(|(kind, _)| *kind == table)?;
+        Some(records)
+    }
+}
+
+impl Tenant {
+    pub(crate) fn slot(&self, slot: u16) -> &RwLock<Slot> {
+        &self.slots[usize::from(slot) % LOCKS]
+    }
+
+    /// Appends a result for each of `keys`, all of this tenant.
+    pub(crate) fn read(&self, keys: &[Key], found: &mut Vec<Option<Versioned>>) {
+        for keys in keys.chunks(STEP) {
+            let slots = self.all_slots();
+            let slot = |key: &Key| &slots[usize::from(key.shard.slot) % LOCKS];
+            let there = keys.iter().map(|key| slot(key).records(key.table)?.get(&key.id));
+            let there: Vec<_> = there.collect();
+            there.iter().copied().flatten().for_each(fetch);
+            found.extend(there.iter().map(|one| one.map(|record| record.held.clone())));
+        }
+    }
+
+    /// Forgets ids that were removed, unless they have come back.
+    pub(crate) fn forget(&self, table: Table, ids: impl IntoIterator<Item = Arc<str>>) {
+        let Some(order) = self.known_order(table) else {
+            return;
+        };
+        // If it is busy, the next scan will see that they are gone.
+        let Some(mut order) = order.try_write() else {
+            return;
+        };
+        if order.is_empty() {
+            return;
+        }
+        for id in ids {
+            let is_gone = |spot: &Spot| {
+                let slot = self.slots[usize::from(spot.slot)].read();
+                let records = slot.records(table);
+                records.and_then(|records| records.at(spot.at)).is_none_or(|there| there.id != id)
+            };
+            if order.spot(&id).as_ref().is_some_and(is_gone) {
+                order.remove(&id);
+            }
+        }
+    }
+
+    pub(crate) fn scan(&self, scan: &Scan) -> Page {
+        let limit = usize::try_from(scan.limit).unwrap_or(usize::MAX);
+        let order = self.order(scan.table);
+        self.bring_up_to_date(scan.table, &order);
+        let mut records: Vec<(Arc<str>, Versioned)> = Vec::with_capacity(limit.min(1000) + 1);
+        let (mut after, mut gone) = (scan.after.clone(), Vec::new());
+        // One more than is asked for tells whether more follow.
+        while records.len() <= limit {
+            let order = order.read();
+            let wanted = STEP.min(limit.saturating_add(1) - records.len());
+            let ids = order.from(&scan.prefix, after.as_deref());
+            let ids: Vec<_> = ids.take(wanted).collect();
+            let slots = self.all_slots();
+            let tables = slots.iter().map(|slot| slot.records(scan.table));
+            let tables: Vec<_> = tables.collect();
+            let there = |(_, spot): &(&Arc<str>, Spot)| tables[usize::from(spot.slot)]?.at(spot.at);
+            let found: Vec<_> = ids.iter().map(there).collect();
+            found.iter().copied().flatten().for_each(fetch);
+            for ((id, _), record) in ids.iter().zip(found) {
+                match record.filter(|record| record.id == **id) {
+                    Some(record) => records.push((Arc::clone(id), record.held.clone())),
+                    None => gone.push(Arc::clone(id)),
+                }
+            }
+            if ids.len() < wanted {
+                break;
+            }
+            after = ids.last().map(|(id, _)| Arc::clone(id));
+        }
+        if !gone.is_empty() {
+            self.forget(scan.table, gone);
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Page { records, more }
+    }
+
+    /// Gives the order what has been added since the last scan.
+    ///
+    /// Slots are locked for a moment each. Whoever scans the same table meanwhile waits: what is
+    /// taken from a slot must not be missed by anybody.
+    fn bring_up_to_date(&self, table: Table, order: &RwLock<Order>) {
+        let owes = |slot: &RwLock<Slot>| slot.read().records(table).is_some_and(Records::owes);
+        {
+            let _nobody_takes = order.read();
+            if !self.slots.iter().any(owes) {
+                return;
+            }
+        }
+        let mut order = order.write();
+        let mut all = Vec::new();
+        for (slot, number) in self.slots.iter().zip(0..) {
+            if !owes(slot) {
+                continue;
+            }
+            let added = slot.write().table(table).take_added();
+            all.reserve(added.len());
+            for some in added.chunks(STEP) {
+                let slot = slot.read();
+                let Some(records) = slot.records(table) else {
+                    break;
+                };
+                all.extend(some.iter().filter_map(|at| {
+                    let spot = Spot { slot: number, at: *at };
+                    Some((Arc::clone(&records.at(*at)?.id), spot))
+                }));
+            }
+        }
+        order.add(all);
+    }
+
+    fn all_slots(&self) -> Vec<RwLockReadGuard<'_, Slot>> {
+        self.slots.iter().map(RwLock::read).collect()
+    }
+
+    fn known_order(&self, table: Table) -> Option<Arc<RwLock<Order>>> {
+        let orders = self.orders.read();
+        let (_, order) = orders.iter().find(|(kind, _)| *kind == table)?;
+        Some(Arc::clone(order))
+    }
+
+    fn order(&self, table: Table) -> Arc<RwLock<Order>> {
+        self.known_order(table).unwrap_or_else(|| {
+            let mut orders = self.orders.write();
+            if let Some((_, order)) = orders.iter().find(|(kind, _)| *kind == table) {
+                return Arc::clone(order);
+            }
+            let order = Arc::default();
+            orders.push((table, Arc::clone(&order)));
+            order
+        })
+    }
+}
+
+/// Reads a little of every part of a record.
+///
+/// Of many records each is somewhere else in memory. A processor fetches several of them at once as long
+/// as it only reads; counting a reference, as clones do, makes it wait for one after the other.
+fn fetch(record: &Record) {
+    let value = &record.held.value;
+    let id = record.id.as_bytes().first();
+    let lines = value.iter().step_by(64).take(32);
+    let read = lines.fold(id.copied().unwrap_or(0), |all, byte| all ^ byte);
+    black_box((read, value.is_unique()));
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use dps_core::id::IdScope;
+    use dps_core::store::Version;
+
+    use super::*;
+
+    const TABLE: Table = Table::Enrollment;
+
+    fn place(id: &str) -> u16 {
+        id.bytes().map(u16::from).sum()
+    }
+
+    fn put(tenant: &Tenant, id: &str) {
+        let held = Versioned {
+            version: Version(1),
+            value: Bytes::new(),
+        };
+        let mut slot = tenant.slot(place(id)).write();
+        slot.table(TABLE).put(&id.into(), held);
+    }
+
+    /// Removes a record without a word to the order, as where that is busy.
+    fn remove(tenant: &Tenant, id: &str) {
+        assert!(tenant.slot(place(id)).write().table(TABLE).remove(id));
+    }
+
+    fn ids(tenant: &Tenant, limit: u32) -> Vec<String> {
+        let scan = Scan {
+            scope: IdScope::parse("0ne").expect("a valid scope"),
+            table: TABLE,
+            prefix: "".into(),
+            after: None,
+            limit,
+        };
+        let page = tenant.scan(&scan);
+        page.records.iter().map(|(id, _)| id.to_string()).collect()
+    }
+
+    fn ordered(tenant: &Tenant) -> usize {
+        let order = tenant.order(TABLE);
+        let order = order.read();
+        order.from("", None).count()
+    }
+
+    #[test]
+    fn an_id_that_comes_back_is_found_once() {
+        let tenant = Tenant::default();
+        for id in ["b", "a", "c"] {
+            put(&tenant, id);
+        }
+        for round in 0..3 {
+            remove(&tenant, "b");
+            if round == 1 {
+                assert_eq!(ids(&tenant, 10)[..2], ["a", "aa"]);
+            }
+            put(&tenant, "b");
+            put(&tenant, "aa");
+            assert_eq!(ids(&tenant, 10), ["a", "aa", "b", "c"]);
+        }
+    }
+
+    #[test]
+    fn a_scan_passes_over_what_is_gone_and_forgets_it() {
+        let tenant = Tenant::default();
+        for nth in 1_000..3_000 {
+            put(&tenant, &format!("d{nth}"));
+        }
+        assert_eq!(ids(&tenant, 3_000).len(), 2_000);
+        for nth in 1_000..2_990 {
+            remove(&tenant, &format!("d{nth}"));
+        }
+        assert_eq!(ids(&tenant, 3), ["d2990", "d2991", "d2992"]);
+        assert_eq!(ordered(&tenant), 10);
+    }
+
+    #[test]
+    fn what_is_removed_leaves_the_order_without_a_scan() {
+        let tenant = Tenant::default();
+        for id in ["a", "b", "c"] {
+            put(&tenant, id);
+        }
+        assert_eq!(ids(&tenant, 10).len(), 3);
+        for id in ["a", "b"] {
+            remove(&tenant, id);
+        }
+        put(&tenant, "b");
+        tenant.forget(TABLE, ["a", "b"].map(Arc::from));
+        assert_eq!(ordered(&tenant), 2);
+        assert_eq!(ids(&tenant, 10), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_place_that_another_record_took_is_not_mistaken_for_the_one_before() {
+        let tenant = Tenant::default();
+        for id in ["ad", "bb"] {
+            put(&tenant, id);
+        }
+        assert_eq!(ids(&tenant, 10), ["ad", "bb"]);
+        remove(&tenant, "ad");
+        // Of the same slot, so that it comes to lie at the same place.
+        put(&tenant, "da");
+        assert_eq!(ids(&tenant, 10), ["bb", "da"]);
+    }
+}
