@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Which record: of which slot, and at which place there.
+/// Where a record is said to be: in which slot, and at which place of the table there.
+///
+/// A slot is certain as long as the record is there; a place is where it was last seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
     pub(crate) slot: u16,
-    pub(crate) at: u32,
+    pub(crate) place: usize,
 }
 
-/// What scans go by.
-///
-/// It may name records that are gone, whose places may be those of others by now: a spot counts
-/// if the record there has the id that the order has for it.
+/// What scans go by. It may name records that are gone.
 #[derive(Default)]
 pub(crate) struct Order {
     spots: BTreeMap<Arc<str>, Spot>,
@@ -37,7 +36,7 @@ impl Order {
             .map(|(id, spot)| (id, *spot))
     }
 
-    /// Takes in records that were added. An id that is there already is somewhere else now.
+    /// Takes in records that were added. An id that is there already may be somewhere else now.
     pub(crate) fn add(&mut self, added: Vec<(Arc<str>, Spot)>) {
         // A tree is built from many at once in one pass.
         if added.len() > self.spots.len() / 16 {
@@ -48,12 +47,17 @@ impl Order {
         }
     }
 
-    pub(crate) fn spot(&self, id: &str) -> Option<Spot> {
-        self.spots.get(id).copied()
-    }
-
-    pub(crate) fn remove(&mut self, id: &str) {
-        self.spots.remove(id);
+    /// Has `known` say anew where a record is; `None` if it is nowhere.
+    pub(crate) fn correct(&mut self, id: &str, known: impl FnOnce(Spot) -> Option<Spot>) {
+        let Some(spot) = self.spots.get_mut(id) else {
+            return;
+        };
+        match known(*spot) {
+            Some(now) => *spot = now,
+            None => {
+                self.spots.remove(id);
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use dps_core::store::Versioned;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// Records side by side, and a hash index over them.
+/// A hash table of records.
 ///
 /// The order of ids is kept elsewhere and brought up to date by scans, not by writes: a device that
-/// registers does not pay for it. Between scans `added` holds the places that were filled since.
+/// registers does not pay for it. Between scans `added` holds the ids that the order may lack; there are
+/// never many more of them than records.
 #[derive(Default)]
 pub(crate) struct Records {
     hasher: DefaultHashBuilder,
-    /// Where the record of an id is.
-    index: HashTable<u32>,
-    places: Vec<Option<Record>>,
-    free: Vec<u32>,
-    added: Vec<u32>,
+    table: HashTable<Record>,
+    added: Vec<Arc<str>>,
 }
 
-/// One record, where it lies: as large as a cache line.
+/// One record, in one cache line.
+#[repr(align(64))]
 pub(crate) struct Record {
     pub(crate) id: Arc<str>,
+    /// Of the id, so that a table grows without a look at ids.
     hash: u64,
     pub(crate) held: Versioned,
 }
@@ -30,58 +30,47 @@ pub(crate) struct Record {
 impl Records {
     pub(crate) fn get(&self, id: &str) -> Option<&Record> {
         let hash = self.hasher.hash_one(id);
-        let at = self.index.find(hash, |at| self.is(*at, hash, id))?;
-        self.at(*at)
+        self.table.find(hash, |there| there.is(hash, id))
     }
 
-    /// What lies at a place; `None` if nothing does.
-    pub(crate) fn at(&self, at: u32) -> Option<&Record> {
-        self.places.get(at as usize)?.as_ref()
+    /// Where the record is until the table changes; after that something else may be there.
+    pub(crate) fn place(&self, id: &str) -> Option<usize> {
+        let hash = self.hasher.hash_one(id);
+        let is_it = |there: &Record| there.is(hash, id);
+        self.table.find_bucket_index(hash, is_it)
+    }
+
+    /// What is at a place, if that is the record of `id`.
+    pub(crate) fn at(&self, place: usize, id: &Arc<str>) -> Option<&Record> {
+        let there = self.table.get_bucket(place)?;
+        // Mostly the two are one.
+        (Arc::ptr_eq(&there.id, id) || there.id == *id).then_some(there)
     }
 
     pub(crate) fn put(&mut self, id: &Arc<str>, held: Versioned) {
         let hash = self.hasher.hash_one(&**id);
-        if let Some(at) = self.index.find(hash, |at| self.is(*at, hash, id)).copied()
-            && let Some(record) = &mut self.places[at as usize]
-        {
-            record.held = held;
+        if let Some(there) = self.table.find_mut(hash, |there| there.is(hash, id)) {
+            there.held = held;
             return;
         }
-        let record = Some(Record {
+        let record = Record {
             id: Arc::clone(id),
             hash,
             held,
-        });
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.places[at as usize] = record;
-                at
-            }
-            None => {
-                self.places.push(record);
-                u32::try_from(self.places.len() - 1).expect("a slot has room for less")
-            }
         };
-        let places = &self.places;
-        let hash_of = |at: &u32| places[*at as usize].as_ref().map_or(0, |there| there.hash);
-        self.index.insert_unique(hash, at, hash_of);
-        self.owe(at);
+        self.table.insert_unique(hash, record, |there| there.hash);
+        self.added.push(Arc::clone(id));
+        self.tidy();
     }
 
     /// Whether there was such a record.
     pub(crate) fn remove(&mut self, id: &str) -> bool {
         let hash = self.hasher.hash_one(id);
-        let places = &self.places;
-        let is_it = |at: &u32| {
-            let there = places[*at as usize].as_ref();
-            there.is_some_and(|there| there.is(hash, id))
-        };
-        let Ok(found) = self.index.find_entry(hash, is_it) else {
+        let Ok(found) = self.table.find_entry(hash, |there| there.is(hash, id)) else {
             return false;
         };
-        let (at, _) = found.remove();
-        self.places[at as usize] = None;
-        self.free.push(at);
+        drop(found.remove());
+        self.tidy();
         true
     }
 
@@ -90,22 +79,21 @@ impl Records {
         !self.added.is_empty()
     }
 
-    /// The places that the order may lack; some may be empty by now, or be named twice.
-    pub(crate) fn take_added(&mut self) -> Vec<u32> {
+    /// The ids that the order may lack; some may be gone by now, or come twice.
+    pub(crate) fn take_added(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.added)
     }
 
-    fn owe(&mut self, at: u32) {
-        self.added.push(at);
-        // Should nobody ever scan while records come and go.
-        if self.added.len() > 2 * self.places.len() + 64 {
-            self.added.sort_unstable();
-            self.added.dedup();
+    /// Keeps what is owed to the order in proportion to what is there, should nobody ever scan.
+    fn tidy(&mut self) {
+        if self.added.len() > 2 * self.table.len() + 64 {
+            let mut added = self.take_added();
+            added.retain(|id| self.get(id).is_some());
+            added.sort_unstable();
+            added.dedup();
+            added.shrink_to(64);
+            self.added = added;
         }
-    }
-
-    fn is(&self, at: u32, hash: u64, id: &str) -> bool {
-        self.at(at).is_some_and(|there| there.is(hash, id))
     }
 }
 
@@ -139,34 +127,36 @@ mod tests {
             put(&mut records, &id);
             assert!(records.remove(&id));
             assert!(!records.remove(&id));
-            let kept = records.places.len() + records.free.len() + records.added.len();
+            let kept = records.table.num_buckets() + records.added.len();
             assert!(kept < 300, "{kept} are kept for one record");
         }
         assert!(records.get("stays").is_some());
         assert!(records.get("d1").is_none());
-        assert_eq!(records.index.len(), 1);
+        assert_eq!(records.table.len(), 1);
     }
 
     #[test]
-    fn each_record_is_found_by_its_id_also_where_another_lay_before() {
+    fn a_place_is_good_for_the_id_it_was_asked_for() {
         let mut records = Records::default();
-        for nth in 0..5_000 {
-            put(&mut records, &format!("a{nth}"));
+        let ids: Vec<Arc<str>> = (0..100).map(|nth| format!("d{nth}").into()).collect();
+        ids.iter().for_each(|id| put(&mut records, id));
+        let place = |records: &Records, id: &str| records.place(id).expect("it was put");
+        let before: Vec<_> = ids.iter().map(|id| place(&records, id)).collect();
+        for (id, place) in ids.iter().zip(&before) {
+            assert!(records.at(*place, id).is_some_and(|there| there.id == *id));
         }
-        for nth in (0..5_000).step_by(2) {
-            records.remove(&format!("a{nth}"));
-            put(&mut records, &format!("b{nth}"));
+        // The table grows, and nothing stays where it was but by chance.
+        (100..5_000).for_each(|nth| put(&mut records, &format!("d{nth}")));
+        for (id, before) in ids.iter().zip(&before) {
+            assert!(records.at(*before, id).is_none_or(|there| there.id == *id));
+            assert!(records.at(place(&records, id), id).is_some());
         }
-        for nth in 0..5_000 {
-            let (old, new) = (format!("a{nth}"), format!("b{nth}"));
-            assert_eq!(records.get(&old).is_some(), nth % 2 == 1);
-            assert_eq!(records.get(&new).is_some(), nth % 2 == 0);
-        }
-        assert_eq!(records.places.len(), 5_000);
+        assert!(records.remove("d7"));
+        assert!(records.place("d7").is_none());
     }
 
     #[test]
     fn a_record_fills_a_cache_line() {
-        assert_eq!(size_of::<Option<Record>>(), 64);
+        assert_eq!(size_of::<Record>(), 64);
     }
 }

@@ -115,14 +115,18 @@ impl Store for MemoryStore {
             }
             drop(slot);
             for write in removed {
-                tenant.forget(write.table, [Arc::clone(&write.id)]);
+                tenant.correct(write.table, [Arc::clone(&write.id)]);
             }
             Ok(version)
         })
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
-        let tenant = self.tenants.read().get(&**scan.scope.folded()).map(Arc::clone);
+        let tenant = self
+            .tenants
+            .read()
+            .get(&**scan.scope.folded())
+            .map(Arc::clone);
         Ok(tenant.map_or_else(
             || Page {
                 records: Vec::new(),
