@@ -1,8 +1,11 @@
 //! Letting operators in.
 
+mod known;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::known::KnownAccess;
 use crate::access::{Action, Endpoint, PolicyToken};
 use crate::admin::Admin;
 use crate::attest::SKEW;
@@ -11,7 +14,7 @@ use crate::error::{Reason, ServiceError};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
 use crate::provisioner::UNAVAILABLE_RETRY;
-use crate::record::{decode_instance, instance_key};
+use crate::record::instance_key;
 use crate::store::StoreError;
 use crate::tenant::{TenantName, TenantResolver};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -39,6 +42,7 @@ pub struct Operators {
     clock: Arc<dyn Clock>,
     crypto: Option<Crypto>,
     events: Option<Recent>,
+    known: Arc<KnownAccess>,
 }
 
 impl Operators {
@@ -50,6 +54,7 @@ impl Operators {
             clock: Arc::new(SystemClock),
             crypto: Crypto::built_in(),
             events: None,
+            known: Arc::default(),
         }
     }
 
@@ -116,8 +121,8 @@ impl Operators {
             .await;
         let stored = read.map_err(|error| broken(&error))?;
         let stored = stored.into_iter().next().flatten().ok_or_else(refused)?;
-        let instance = decode_instance(&stored.value).map_err(|error| broken(&error))?;
-        let access = &instance.access;
+        let access = self.known.of(&tenant.scope, &stored.value);
+        let access = access.map_err(|error| broken(&error))?;
         if access.rejection(hello.address, Endpoint::Service).is_some() {
             return Err(refused());
         }

@@ -157,7 +157,8 @@ impl Http {
             && address::is_for_operators(head.uri.path())
         {
             let terms = (stamp, &self.parts.limits);
-            return service.answer(&head, body, peer, terms).await;
+            // Boxed, so that a device's request does not keep room for it.
+            return Box::pin(service.answer(&head, body, peer, terms)).await;
         }
         // Bodies that nobody asked for are read too, so that the connection can go on: the SDK for
         // Node.js polls with one (`http.ts`).
@@ -330,5 +331,22 @@ where
 impl Protocol for Http {
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
         connection::serve(self.clone(), io, peer, tasks).await;
+    }
+}
+#[cfg(test)]
+mod tests {
+    use dps_testkit::Scripted;
+
+    use super::*;
+
+    /// One is made for each request, and memory of more than that is not cheap any more.
+    #[test]
+    fn a_request_in_hand_takes_little_room() {
+        let error = ServiceError::new(Reason::Internal);
+        let http = Http::new(Arc::new(Scripted::refusing(error)));
+        let (peer, tasks) = (Peer::anonymous([127, 0, 0, 1].into()), Tasks::new());
+        let request = Request::new(Full::new(Bytes::new()));
+        let bytes = size_of_val(&http.answer(request, &peer, &tasks));
+        assert!(bytes < 3 * 1024, "{bytes}");
     }
 }

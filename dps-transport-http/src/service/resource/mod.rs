@@ -6,6 +6,7 @@ mod query;
 mod registration;
 mod why;
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -72,22 +73,23 @@ impl Done {
     }
 }
 
-pub(super) async fn answer(
+/// Each is boxed, so that a small question does not keep room for a large one.
+pub(super) fn answer<'a>(
     operation: Operation,
-    question: &Question<'_>,
-) -> Result<Done, ServiceError> {
+    question: &'a Question<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Done, ServiceError>> + Send + 'a>> {
     match operation {
-        Operation::Read(kind) => entry::read(question, kind).await,
-        Operation::Write(kind) => entry::write(question, kind).await,
-        Operation::Remove(kind) => entry::remove(question, kind).await,
-        Operation::Attestation(kind) => entry::attestation(question, kind).await,
-        Operation::Change(kind) => bulk::change(question, kind).await,
-        Operation::List(kind) => query::entries(question, kind).await,
-        Operation::ListRegistrations => query::registrations(question).await,
-        Operation::ListMembers => query::members(question).await,
-        Operation::ReadRegistration => registration::read(question).await,
-        Operation::Explain => why::explain(question).await,
-        Operation::RemoveRegistration => registration::remove(question).await,
+        Operation::Read(kind) => Box::pin(entry::read(question, kind)),
+        Operation::Write(kind) => Box::pin(entry::write(question, kind)),
+        Operation::Remove(kind) => Box::pin(entry::remove(question, kind)),
+        Operation::Attestation(kind) => Box::pin(entry::attestation(question, kind)),
+        Operation::Change(kind) => Box::pin(bulk::change(question, kind)),
+        Operation::List(kind) => Box::pin(query::entries(question, kind)),
+        Operation::ListRegistrations => Box::pin(query::registrations(question)),
+        Operation::ListMembers => Box::pin(query::members(question)),
+        Operation::ReadRegistration => Box::pin(registration::read(question)),
+        Operation::Explain => Box::pin(why::explain(question)),
+        Operation::RemoveRegistration => Box::pin(registration::remove(question)),
     }
 }
 
