@@ -145,7 +145,45 @@ impl Http {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer<B: Body<Data = Bytes>>(
+    async fn answer<B: Body<Data = Bytes>>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+        tasks: &Tasks,
+    ) -> Answered {
+        if self.is_for_operators(&request) {
+            self.answer_operator(request, peer).await
+        } else {
+            self.answer_device(request, peer, tasks).await
+        }
+    }
+
+    /// Whether a request is answered as an operator's.
+    pub(crate) fn is_for_operators<B>(&self, request: &Request<B>) -> bool {
+        self.parts.service.is_some() && address::is_for_operators(request.uri().path())
+    }
+
+    /// Answers one request that is for operators.
+    pub(crate) async fn answer_operator<B: Body<Data = Bytes>>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+    ) -> Answered {
+        let stamp = self.stamp();
+        let (head, body) = request.into_parts();
+        if let Some(service) = &self.parts.service {
+            let terms = (stamp, &self.parts.limits);
+            return service.answer(&head, body, peer, terms).await;
+        }
+        Answered {
+            answer: stamp.error(&ServiceError::new(Reason::NoSuchPath)),
+            proven: false,
+            whole: false,
+        }
+    }
+
+    /// Answers one request that is for devices, or for nobody.
+    pub(crate) async fn answer_device<B: Body<Data = Bytes>>(
         &self,
         request: Request<B>,
         peer: &Peer,
@@ -153,13 +191,6 @@ impl Http {
     ) -> Answered {
         let stamp = self.stamp();
         let (head, body) = request.into_parts();
-        if let Some(service) = &self.parts.service
-            && address::is_for_operators(head.uri.path())
-        {
-            let terms = (stamp, &self.parts.limits);
-            // Boxed, so that a device's request does not keep room for it.
-            return Box::pin(service.answer(&head, body, peer, terms)).await;
-        }
         // Bodies that nobody asked for are read too, so that the connection can go on: the SDK for
         // Node.js polls with one (`http.ts`).
         let body = body::read(body, self.parts.limits.body_bytes, &self.parts.limits).await;
@@ -345,8 +376,10 @@ mod tests {
         let error = ServiceError::new(Reason::Internal);
         let http = Http::new(Arc::new(Scripted::refusing(error)));
         let (peer, tasks) = (Peer::anonymous([127, 0, 0, 1].into()), Tasks::new());
-        let request = Request::new(Full::new(Bytes::new()));
-        let bytes = size_of_val(&http.answer(request, &peer, &tasks));
-        assert!(bytes < 3 * 1024, "{bytes}");
+        let request = || Request::new(Full::new(Bytes::new()));
+        let device = size_of_val(&http.answer_device(request(), &peer, &tasks));
+        let operator = size_of_val(&http.answer_operator(request(), &peer));
+        assert!(device < 3 * 1024, "{device}");
+        assert!(operator < 2 * 1024, "{operator}");
     }
 }
