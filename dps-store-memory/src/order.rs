@@ -36,7 +36,7 @@ impl Order {
             .map(|(id, spot)| (id, *spot))
     }
 
-    /// Takes in records that were added. An id that is there already may be somewhere else now.
+    /// Takes in records that were added, best in sorted runs. An id that is there already may be somewhere else now.
     pub(crate) fn add(&mut self, added: Vec<(Arc<str>, Spot)>) {
         // A tree is built from many at once in one pass.
         if added.len() > self.spots.len() / 16 {

@@ -84,6 +84,16 @@ impl Records {
         std::mem::take(&mut self.added)
     }
 
+    /// Every record with its place, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &Record)> {
+        let places = self.table.iter_buckets();
+        places.filter_map(|place| Some((place, self.table.get_bucket(place)?)))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.table.len()
+    }
+
     /// Keeps what is owed to the order in proportion to what is there, should nobody ever scan.
     fn tidy(&mut self) {
         if self.added.len() > 2 * self.table.len() + 64 {

@@ -166,18 +166,38 @@ impl Tenant {
             }
             let added = slot.write().table(table).take_added();
             all.reserve(added.len());
-            for some in added.chunks(STEP) {
+            let first = all.len();
+            {
                 let slot = slot.read();
                 let Some(records) = slot.records(table) else {
-                    break;
+                    continue;
                 };
-                let place = |id: &Arc<str>| {
-                    let place = records.place(id)?;
-                    let slot = number;
-                    Some((Arc::clone(id), Spot { slot, place }))
-                };
-                all.extend(some.iter().filter_map(place));
+                // Looking up most of them one by one takes longer than going through all that there are.
+                if added.len() > records.count() / 4 {
+                    all.extend(records.all().map(|(place, record)| {
+                        (
+                            Arc::clone(&record.id),
+                            Spot {
+                                slot: number,
+                                place,
+                            },
+                        )
+                    }));
+                } else {
+                    all.extend(added.into_iter().filter_map(|id| {
+                        let place = records.place(&id)?;
+                        Some((
+                            id,
+                            Spot {
+                                slot: number,
+                                place,
+                            },
+                        ))
+                    }));
+                }
             }
+            // Sorted runs are merged quickly, and those of one slot are sorted while they are near.
+            all[first..].sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         }
         order.add(all);
     }

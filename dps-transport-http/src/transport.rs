@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,11 +22,10 @@ use http::request::Parts as Head;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::time::timeout;
 
 use crate::address::{self, Action, Address};
 use crate::evidence::evidence;
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 use crate::reply::{Answer, Stamp, location};
 use crate::service::ServiceApi;
 use crate::websocket::{Upgrade, WebSockets};
@@ -201,9 +200,10 @@ impl Http {
             peer,
             tasks,
         };
-        let (answer, proven) = timeout(self.parts.limits.answer, exchange.run(&head, body))
+        let exchange = pin!(exchange.run(&head, body));
+        let (answer, proven) = within(self.parts.limits.answer, exchange)
             .await
-            .unwrap_or_else(|_| (stamp.error(&ServiceError::new(Reason::Unavailable)), false));
+            .unwrap_or_else(|| (stamp.error(&ServiceError::new(Reason::Unavailable)), false));
         Answered {
             answer,
             proven,

@@ -1,5 +1,6 @@
 //! The service API as something to mount.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,13 +11,12 @@ use dps_transport::{Failures, Peer, percent_decode};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts as Head;
 use http_body::Body;
-use tokio::time::timeout;
 
 use super::resource::{self, Question};
 use super::route::Asked;
 use crate::address::Refusal;
 use crate::body;
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 use crate::reply::Stamp;
 use crate::transport::Answered;
 
@@ -81,11 +81,11 @@ impl ServiceApi {
                     id: &asked.id,
                     body: &body,
                 };
-                let answer = resource::answer(asked.route.operation, &question);
+                let mut answer = resource::answer(asked.route.operation, &question);
                 let late = || Err(ServiceError::new(Reason::Unavailable));
-                timeout(limits.answer, answer)
+                within(limits.answer, answer.as_mut())
                     .await
-                    .unwrap_or_else(|_| late())
+                    .unwrap_or_else(late)
             }
             Err(error) => Err(error),
         };
@@ -120,10 +120,10 @@ impl ServiceApi {
             tracing::debug!(%address, "too many failed attempts");
             return Err(ServiceError::new(Reason::NotAllowed).into());
         }
-        let admitted = self.operators.admit(&hello, asked.route.needs);
-        let judged = timeout(limits.answer, admitted).await;
+        let admitted = pin!(self.operators.admit(&hello, asked.route.needs));
+        let judged = within(limits.answer, admitted).await;
         let late = || Err(ServiceError::new(Reason::Unavailable));
-        let judged = judged.unwrap_or_else(|_| late());
+        let judged = judged.unwrap_or_else(late);
         if matches!(&judged, Err(error) if error.reason() == Reason::NotAllowed) {
             self.failures.add(address, now);
         }
