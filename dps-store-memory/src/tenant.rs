@@ -166,7 +166,6 @@ impl Tenant {
             }
             let added = slot.write().table(table).take_added();
             all.reserve(added.len());
-            let first = all.len();
             {
                 let slot = slot.read();
                 let Some(records) = slot.records(table) else {
@@ -196,8 +195,6 @@ impl Tenant {
                     }));
                 }
             }
-            // Sorted runs are merged quickly, and those of one slot are sorted while they are near.
-            all[first..].sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         }
         order.add(all);
     }
