@@ -1,11 +1,11 @@
-//! The third experiment: CPU time of something that happens within this process.
+//! The third experiment: CPU time of something that happens within this process, on one thread.
 
 use std::any::Any;
 use std::fmt;
 use std::time::Instant;
 
 use crate::measure::{Figures, Window};
-use crate::process::{cpu_time, waited_for_cpu};
+use crate::process::{own_cpu_time, own_wait_for_cpu};
 
 /// What a window does: so many units, and then something that is dropped when the clock has stopped.
 pub type Run<'a> = Box<dyn FnOnce() -> (u64, Box<dyn Any>) + 'a>;
@@ -63,14 +63,13 @@ pub fn alternate(all: &mut [Inside<'_>], rounds: usize) -> Vec<Figures> {
 }
 
 fn window(run: Run<'_>) -> Window {
-    let me = std::process::id();
     // The kernel brings the counters of a thread up to date when it leaves its CPU.
     std::thread::yield_now();
-    let (from, cpu, waited) = (Instant::now(), cpu_time(me), waited_for_cpu(me));
+    let (from, cpu, waited) = (Instant::now(), own_cpu_time(), own_wait_for_cpu());
     let (done, kept) = run();
     std::thread::yield_now();
-    let cpu = (cpu_time(me) - cpu).as_secs_f64();
-    let waited = (waited_for_cpu(me) - waited).as_secs_f64();
+    let cpu = (own_cpu_time() - cpu).as_secs_f64();
+    let waited = (own_wait_for_cpu() - waited).as_secs_f64();
     let passed = from.elapsed().as_secs_f64();
     drop(kept);
     #[allow(

@@ -18,6 +18,16 @@ pub fn waited_for_cpu(pid: u32) -> Duration {
     schedstat(pid, 1)
 }
 
+/// CPU time spent so far by the thread that asks.
+pub fn own_cpu_time() -> Duration {
+    nanoseconds("/proc/thread-self/schedstat", 0)
+}
+
+/// Time so far that the thread that asks could have run, while the CPU was another's.
+pub fn own_wait_for_cpu() -> Duration {
+    nanoseconds("/proc/thread-self/schedstat", 1)
+}
+
 /// Resident memory of `pid` and of its descendants, in bytes.
 ///
 /// From `smaps_rollup`, which counts pages; the figure in `status` lags behind.
@@ -69,16 +79,13 @@ fn schedstat(pid: u32, field: usize) -> Duration {
         let threads = numbers_in(&format!("/proc/{pid}/task")).into_iter();
         threads.map(move |thread| format!("/proc/{pid}/task/{thread}/schedstat"))
     });
-    let nanoseconds = threads
-        .map(|path| {
-            let text = fs::read_to_string(path).unwrap_or_default();
-            text.split_whitespace()
-                .nth(field)
-                .and_then(|n| n.parse::<u64>().ok())
-                .unwrap_or(0)
-        })
-        .sum();
-    Duration::from_nanos(nanoseconds)
+    threads.map(|path| nanoseconds(&path, field)).sum()
+}
+
+fn nanoseconds(schedstat: &str, field: usize) -> Duration {
+    let text = fs::read_to_string(schedstat).unwrap_or_default();
+    let field = text.split_whitespace().nth(field);
+    Duration::from_nanos(field.and_then(|n| n.parse().ok()).unwrap_or(0))
 }
 
 fn numbers_in(folder: &str) -> Vec<u32> {

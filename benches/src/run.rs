@@ -187,6 +187,15 @@ impl Bench {
         }
     }
 
+    /// Moves the thread that calls to the servers' CPU, away from the client's.
+    pub fn move_to_server_cpu(&self) {
+        let me = fs::read_link("/proc/thread-self").unwrap_or_default();
+        if let (Some(cpu), Some(thread)) = (&self.server_cpu, me.file_name()) {
+            let mut command = Command::new("taskset");
+            let _ = command.args(["-pc", cpu]).arg(thread).output();
+        }
+    }
+
     /// A command that will run on the servers' CPU.
     pub fn on_server_cpu(&self, program: impl AsRef<OsStr>) -> Command {
         match &self.server_cpu {

@@ -2,6 +2,7 @@
 
 pub mod amqp;
 pub mod mqtt;
+pub mod operators;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub fn with_certificates(bench: &Bench, count: u64, post_quantum: bool, close: b
     let visits = (0..count).map(|n| {
         let id = device_id(n);
         let tls = handshake_as(&plain, bench.pki().device(&id));
-        over_http(tls, register(&id, "", close))
+        over_http(Some(tls), REGISTERED, register(&id, "", close))
     });
     in_turn(visits.collect())
 }
@@ -45,7 +46,8 @@ pub fn with_tokens(numbers: impl IntoIterator<Item = u64>, close: bool) -> Visit
     let visits = numbers.into_iter().map(|n| {
         let id = device_id(n);
         let header = format!("authorization: {}\r\n", token(&id));
-        over_http(Arc::clone(&tls), register(&id, &header, close))
+        let said = register(&id, &header, close);
+        over_http(Some(Arc::clone(&tls)), REGISTERED, said)
     });
     in_turn(visits.collect())
 }
@@ -70,10 +72,13 @@ fn in_turn(visits: Vec<Visit>) -> Visits {
     Rc::new(move |n| visits[usize::try_from(n).unwrap_or(0) % visits.len()].clone())
 }
 
-fn over_http(tls: Arc<ClientConfig>, said: Bytes) -> Visit {
-    let heard = Heard::Http("HTTP/1.1 202");
+/// How the answer to a register begins.
+const REGISTERED: &str = "HTTP/1.1 202";
+
+fn over_http(tls: Option<Arc<ClientConfig>>, start: &'static str, said: Bytes) -> Visit {
+    let heard = Heard::Http(start);
     Visit {
-        tls: Some(tls),
+        tls,
         talk: Rc::new([Exchange { said, heard }]),
         goodbye: Exchange::unanswered(Bytes::new()),
     }

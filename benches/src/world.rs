@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_core::Provisioner;
-use dps_core::access::{Access, Ingress};
+use dps_core::access::{Access, AccessPolicy, Ingress, Rights};
 use dps_core::admin::Admin;
 use dps_core::allocate::Policy;
 use dps_core::api::{
@@ -56,6 +56,12 @@ impl HubLinker for InstantHubs {
     }
 }
 
+/// The host that operators mean.
+pub const SERVICE_HOST: &str = "bench.example.net";
+
+/// The name of the one shared access policy.
+const POLICY: &str = "provisioningserviceowner";
+
 /// The scope of [`SCOPE`].
 pub fn scope() -> IdScope {
     IdScope::parse(SCOPE).expect("a valid scope")
@@ -78,6 +84,25 @@ pub fn token(id: &str) -> String {
     sas::token(&key, SCOPE, id, EXPIRES)
 }
 
+/// What an operator shows who may do everything.
+pub fn operators_token() -> String {
+    sas::policy_token(&group_keys()[0], POLICY, SERVICE_HOST, EXPIRES)
+}
+
+fn access() -> Access {
+    let [primary, secondary] = group_keys();
+    let policy = AccessPolicy {
+        name: POLICY.into(),
+        primary,
+        secondary,
+        rights: Rights::ALL,
+    };
+    Access {
+        policies: vec![policy],
+        ..Access::default()
+    }
+}
+
 /// So many linked hubs of equal weight.
 pub fn hubs(count: usize) -> Vec<LinkedHub> {
     let hub = |n| LinkedHub {
@@ -98,11 +123,11 @@ pub fn instance(root: Option<&CertificateDer<'_>>) -> Instance {
         verified: true,
     };
     Instance {
-        service_host: "bench.example.net".into(),
+        service_host: SERVICE_HOST.into(),
         policy: Policy::Hashed,
         hubs: hubs(HUBS),
         certificates: root.map(certificate).into_iter().collect(),
-        access: Access::default(),
+        access: access(),
         quotas: Quotas::default(),
     }
 }

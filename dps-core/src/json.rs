@@ -36,10 +36,15 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 /// The Node.js device SDK reads MQTT payloads as ASCII (`mqtt.ts`).
 #[must_use]
 pub fn to_ascii(value: &impl serde::Serialize) -> Vec<u8> {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    if text.is_ascii() {
-        return text.into_bytes();
+    // Most documents fit; one that grows to that from nothing is copied three times.
+    let mut text = Vec::with_capacity(1000);
+    if serde_json::to_writer(&mut text, value).is_err() {
+        return Vec::new();
     }
+    if text.is_ascii() {
+        return text;
+    }
+    let text = String::from_utf8(text).unwrap_or_default();
     let mut out = Vec::with_capacity(text.len() * 2);
     for c in text.chars() {
         if c.is_ascii() {

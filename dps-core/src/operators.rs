@@ -1,8 +1,11 @@
 //! Letting operators in.
 
+mod known;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::known::KnownAccess;
 use crate::access::{
     Access, Action, BearerToken, Endpoint, Ingress, PolicyToken, Rejection, TokenError,
     TokenVerifier,
@@ -14,7 +17,7 @@ use crate::egress::Egress;
 use crate::error::{Reason, ServiceError, UNAVAILABLE_RETRY};
 use crate::event::{Event, Recent};
 use crate::id::{IdScope, RegistrationId};
-use crate::record::{decode_instance, instance_key};
+use crate::record::instance_key;
 use crate::store::{BoxError, StoreError};
 use crate::tenant::{TenantError, TenantName, TenantResolver};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -46,6 +49,7 @@ pub struct Operators {
     events: Option<Recent>,
     egress: Egress,
     tokens: Option<Arc<dyn TokenVerifier>>,
+    known: Arc<KnownAccess>,
 }
 
 impl Operators {
@@ -59,6 +63,7 @@ impl Operators {
             events: None,
             egress: Egress::default(),
             tokens: None,
+            known: Arc::default(),
         }
     }
 
@@ -135,8 +140,8 @@ impl Operators {
         let stored = tenant.store().get_many(&keys).await?;
         let stored = stored.into_iter().next().flatten();
         let stored = stored.ok_or(NotAdmitted::NoInstance)?;
-        let instance = decode_instance(&stored.value)?;
-        self.judge(hello, &instance.access, actions).await?;
+        let access = self.known.of(&tenant.scope, &stored.value)?;
+        self.judge(hello, &access, actions).await?;
         let admin = Admin::new(Arc::clone(&tenant.store), tenant.scope);
         let admin = admin.with_egress(self.egress.clone());
         Ok(match self.crypto {

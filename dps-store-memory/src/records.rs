@@ -1,93 +1,115 @@
 //! The records of one table within one slot.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use dps_core::store::Versioned;
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// A hash index for everything but scans, and the order of ids for those.
+/// A hash table of records.
 ///
-/// The order is brought up to date by scans, not by writes: a device that registers does not pay
-/// for it. Between scans `added` holds ids that `order` may not have, and `order` may hold ids that are
-/// gone; both are bounded by the number of records (see [`Records::tidy`]).
+/// The order of ids is kept elsewhere and brought up to date by scans, not by writes: a device that
+/// registers does not pay for it. Between scans `added` holds the ids that the order may lack; there are
+/// never many more of them than records.
 #[derive(Default)]
 pub(crate) struct Records {
-    index: HashMap<Arc<str>, Versioned>,
-    order: BTreeSet<Arc<str>>,
+    hasher: DefaultHashBuilder,
+    table: HashTable<Record>,
     added: Vec<Arc<str>>,
-    removed: usize,
+}
+
+/// One record, in one cache line.
+#[repr(align(64))]
+pub(crate) struct Record {
+    pub(crate) id: Arc<str>,
+    /// Of the id, so that a table grows without a look at ids.
+    hash: u64,
+    pub(crate) held: Versioned,
 }
 
 impl Records {
-    pub(crate) fn get(&self, id: &str) -> Option<&Versioned> {
-        self.index.get(id)
+    pub(crate) fn get(&self, id: &str) -> Option<&Record> {
+        let hash = self.hasher.hash_one(id);
+        self.table.find(hash, |there| there.is(hash, id))
     }
 
-    pub(crate) fn put(&mut self, id: &Arc<str>, record: Versioned) {
-        if let Some(there) = self.index.get_mut(&**id) {
-            *there = record;
+    /// Where the record is until the table changes; after that something else may be there.
+    pub(crate) fn place(&self, id: &str) -> Option<usize> {
+        let hash = self.hasher.hash_one(id);
+        let is_it = |there: &Record| there.is(hash, id);
+        self.table.find_bucket_index(hash, is_it)
+    }
+
+    /// What is at a place, if that is the record of `id`.
+    pub(crate) fn at(&self, place: usize, id: &Arc<str>) -> Option<&Record> {
+        let there = self.table.get_bucket(place)?;
+        // Mostly the two are one.
+        (Arc::ptr_eq(&there.id, id) || there.id == *id).then_some(there)
+    }
+
+    pub(crate) fn put(&mut self, id: &Arc<str>, held: Versioned) {
+        let hash = self.hasher.hash_one(&**id);
+        if let Some(there) = self.table.find_mut(hash, |there| there.is(hash, id)) {
+            there.held = held;
             return;
         }
-        self.index.insert(Arc::clone(id), record);
+        let record = Record {
+            id: Arc::clone(id),
+            hash,
+            held,
+        };
+        self.table.insert_unique(hash, record, |there| there.hash);
         self.added.push(Arc::clone(id));
         self.tidy();
     }
 
-    pub(crate) fn remove(&mut self, id: &str) {
-        if self.index.remove(id).is_some() {
-            self.removed += 1;
-            self.tidy();
-        }
+    /// Whether there was such a record.
+    pub(crate) fn remove(&mut self, id: &str) -> bool {
+        let hash = self.hasher.hash_one(id);
+        let Ok(found) = self.table.find_entry(hash, |there| there.is(hash, id)) else {
+            return false;
+        };
+        drop(found.remove());
+        self.tidy();
+        true
     }
 
-    /// Appends to `page` up to `limit` ids of records, those that begin with `prefix` and come after `after`.
-    ///
-    /// Returns whether there may be more.
-    pub(crate) fn page(
-        &mut self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-        page: &mut impl Extend<Arc<str>>,
-    ) -> bool {
-        self.sort();
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let ids = self.order.range::<str, _>((from, Bound::Unbounded));
-        let mut found = 0;
-        let ids = ids
-            .take_while(|id| id.starts_with(prefix))
-            .take(limit)
-            .inspect(|_| found += 1);
-        page.extend(ids.cloned());
-        found == limit
+    /// Whether the order may lack something.
+    pub(crate) fn owes(&self) -> bool {
+        !self.added.is_empty()
+    }
+
+    /// The ids that the order may lack; some may be gone by now, or come twice.
+    pub(crate) fn take_added(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.added)
+    }
+
+    /// Every record with its place, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (usize, &Record)> {
+        let places = self.table.iter_buckets();
+        places.filter_map(|place| Some((place, self.table.get_bucket(place)?)))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.table.len()
     }
 
     /// Keeps what is owed to the order in proportion to what is there, should nobody ever scan.
     fn tidy(&mut self) {
-        let bound = 2 * self.index.len() + 64;
-        if self.removed > bound || self.added.len() > bound {
-            self.sort();
+        if self.added.len() > 2 * self.table.len() + 64 {
+            let mut added = self.take_added();
+            added.retain(|id| self.get(id).is_some());
+            added.sort_unstable();
+            added.dedup();
+            added.shrink_to(64);
+            self.added = added;
         }
     }
+}
 
-    fn sort(&mut self) {
-        if self.removed > 0 {
-            self.order.retain(|id| self.index.contains_key(id));
-            self.added.retain(|id| self.index.contains_key(id));
-            self.removed = 0;
-        }
-        if self.order.is_empty() {
-            // A tree is built from sorted input in one pass.
-            self.order = self.added.drain(..).collect();
-        } else {
-            self.order.extend(self.added.drain(..));
-        }
-        self.added.shrink_to(64);
+impl Record {
+    fn is(&self, hash: u64, id: &str) -> bool {
+        self.hash == hash && *self.id == *id
     }
 }
 
@@ -99,62 +121,52 @@ mod tests {
     use super::*;
 
     fn put(records: &mut Records, id: &str) {
-        let record = Versioned {
+        let held = Versioned {
             version: Version(1),
             value: Bytes::new(),
         };
-        records.put(&id.into(), record);
-    }
-
-    fn ids(records: &mut Records) -> Vec<String> {
-        let mut page = Vec::new();
-        records.page("", None, usize::MAX, &mut page);
-        page.iter().map(ToString::to_string).collect()
+        records.put(&id.into(), held);
     }
 
     #[test]
-    fn ids_that_come_and_go_leave_nothing_behind() {
+    fn records_that_come_and_go_leave_nothing_behind() {
         let mut records = Records::default();
         put(&mut records, "stays");
-        for scanned in [false, true] {
-            for nth in 0..10_000 {
-                let id = format!("d{}", nth % 7);
-                put(&mut records, &id);
-                if scanned && nth % 100 == 0 {
-                    ids(&mut records);
-                }
-                records.remove(&id);
-                let owed = records.added.len() + records.order.len();
-                assert!(owed < 300, "{owed} ids are kept for one record");
-            }
+        for nth in 0..10_000 {
+            let id = format!("d{}", nth % 7);
+            put(&mut records, &id);
+            assert!(records.remove(&id));
+            assert!(!records.remove(&id));
+            let kept = records.table.num_buckets() + records.added.len();
+            assert!(kept < 300, "{kept} are kept for one record");
         }
-        assert_eq!(ids(&mut records), ["stays"]);
+        assert!(records.get("stays").is_some());
+        assert!(records.get("d1").is_none());
+        assert_eq!(records.table.len(), 1);
     }
 
     #[test]
-    fn a_table_that_is_emptied_gives_up_its_order() {
+    fn a_place_is_good_for_the_id_it_was_asked_for() {
         let mut records = Records::default();
-        for nth in 0..5_000 {
-            put(&mut records, &format!("d{nth}"));
+        let ids: Vec<Arc<str>> = (0..100).map(|nth| format!("d{nth}").into()).collect();
+        ids.iter().for_each(|id| put(&mut records, id));
+        let place = |records: &Records, id: &str| records.place(id).expect("it was put");
+        let before: Vec<_> = ids.iter().map(|id| place(&records, id)).collect();
+        for (id, place) in ids.iter().zip(&before) {
+            assert!(records.at(*place, id).is_some_and(|there| there.id == *id));
         }
-        assert_eq!(ids(&mut records).len(), 5_000);
-        for nth in 0..5_000 {
-            records.remove(&format!("d{nth}"));
+        // The table grows, and nothing stays where it was but by chance.
+        (100..5_000).for_each(|nth| put(&mut records, &format!("d{nth}")));
+        for (id, before) in ids.iter().zip(&before) {
+            assert!(records.at(*before, id).is_none_or(|there| there.id == *id));
+            assert!(records.at(place(&records, id), id).is_some());
         }
-        assert!(records.order.len() < 300, "{}", records.order.len());
-        assert_eq!(ids(&mut records), [""; 0]);
+        assert!(records.remove("d7"));
+        assert!(records.place("d7").is_none());
     }
 
     #[test]
-    fn an_id_that_comes_back_is_found_once() {
-        let mut records = Records::default();
-        for id in ["b", "a", "c"] {
-            put(&mut records, id);
-        }
-        assert_eq!(ids(&mut records), ["a", "b", "c"]);
-        records.remove("b");
-        put(&mut records, "b");
-        put(&mut records, "aa");
-        assert_eq!(ids(&mut records), ["a", "aa", "b", "c"]);
+    fn a_record_fills_a_cache_line() {
+        assert_eq!(size_of::<Record>(), 64);
     }
 }

@@ -4,7 +4,7 @@
 //! wakes with the first byte of a request, and is parked again when it has been idle for a while.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -338,23 +338,23 @@ impl Service<Request<Incoming>> for Requests {
         let served = Arc::clone(&self.0);
         served.activity.asked();
         let last = asks_to_close(request.headers());
+        if let Some(upgrade) = served.http.upgrade(&request) {
+            let answered = served.upgrade(upgrade, request.body().is_end_stream());
+            return Box::pin(ready(Ok(served.done(answered, last))));
+        }
+        // Two futures, so that neither keeps room for the other.
+        if served.http.is_for_operators(&request) {
+            return Box::pin(async move {
+                let answered = served.http.answer_operator(request, &served.peer).await;
+                Ok(served.done(answered, last))
+            });
+        }
         Box::pin(async move {
             let Served {
                 http, peer, tasks, ..
             } = &*served;
-            let mut answered = match http.upgrade(&request) {
-                Some(upgrade) => served.upgrade(upgrade, request.body().is_end_stream()),
-                None => http.answer(request, peer, tasks).await,
-            };
-            // An answer that hands the stream over is not the last that is sent on it.
-            let last = last && served.upgraded.get().is_none();
-            if last {
-                // hyper would say so too; said here, it holds for sure that hyper closes.
-                let headers = answered.answer.headers_mut();
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            served.activity.answered(&answered, last);
-            Ok(answered.answer)
+            let answered = http.answer_device(request, peer, tasks).await;
+            Ok(served.done(answered, last))
         })
     }
 }
@@ -366,6 +366,19 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
 }
 
 impl Served {
+    /// * `last`: whether hyper will close when this is answered.
+    fn done(&self, mut answered: Answered, last: bool) -> Answer {
+        // An answer that hands the stream over is not the last that is sent on it.
+        let last = last && self.upgraded.get().is_none();
+        if last {
+            // hyper would say so too; said here, it holds for sure that hyper closes.
+            let headers = answered.answer.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.activity.answered(&answered, last);
+        answered.answer
+    }
+
     /// Answers a wish to speak over a WebSocket. The peer has proven nothing by it.
     ///
     /// * `whole`: whether the request has been read to its end.

@@ -1,9 +1,13 @@
 //! How much and how long.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use dps_transport::Timeouts;
 use dps_transport::device_json::MAX_BODY_BYTES;
+use tokio::time::timeout;
 
 /// What one connection may take. The defaults suit every device SDK.
 #[derive(Clone, Copy, Debug)]
@@ -39,5 +43,20 @@ impl Default for Limits {
             answer: Duration::from_secs(10),
             rest: Duration::from_millis(100),
         }
+    }
+}
+
+/// Waits for `future`, but no longer than that; `None` if it takes longer.
+///
+/// It is pinned by the caller, so that there is room for it once.
+pub(crate) async fn within<F: Future + ?Sized>(
+    time: Duration,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
+    // Most are done at once, and a timer is not for nothing.
+    let first = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+    match first {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => timeout(time, future).await.ok(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,11 +22,10 @@ use http::request::Parts as Head;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::time::timeout;
 
 use crate::address::{self, Action, Address};
 use crate::evidence::evidence;
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 use crate::reply::{Answer, Stamp, location};
 use crate::service::ServiceApi;
 use crate::websocket::{Upgrade, WebSockets};
@@ -145,7 +144,45 @@ impl Http {
     }
 
     /// Answers one request.
-    pub(crate) async fn answer<B: Body<Data = Bytes>>(
+    async fn answer<B: Body<Data = Bytes>>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+        tasks: &Tasks,
+    ) -> Answered {
+        if self.is_for_operators(&request) {
+            self.answer_operator(request, peer).await
+        } else {
+            self.answer_device(request, peer, tasks).await
+        }
+    }
+
+    /// Whether a request is answered as an operator's.
+    pub(crate) fn is_for_operators<B>(&self, request: &Request<B>) -> bool {
+        self.parts.service.is_some() && address::is_for_operators(request.uri().path())
+    }
+
+    /// Answers one request that is for operators.
+    pub(crate) async fn answer_operator<B: Body<Data = Bytes>>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+    ) -> Answered {
+        let stamp = self.stamp();
+        let (head, body) = request.into_parts();
+        if let Some(service) = &self.parts.service {
+            let terms = (stamp, &self.parts.limits);
+            return service.answer(&head, body, peer, terms).await;
+        }
+        Answered {
+            answer: stamp.error(&ServiceError::new(Reason::NoSuchPath)),
+            proven: false,
+            whole: false,
+        }
+    }
+
+    /// Answers one request that is for devices, or for nobody.
+    pub(crate) async fn answer_device<B: Body<Data = Bytes>>(
         &self,
         request: Request<B>,
         peer: &Peer,
@@ -153,12 +190,6 @@ impl Http {
     ) -> Answered {
         let stamp = self.stamp();
         let (head, body) = request.into_parts();
-        if let Some(service) = &self.parts.service
-            && address::is_for_operators(head.uri.path())
-        {
-            let terms = (stamp, &self.parts.limits);
-            return service.answer(&head, body, peer, terms).await;
-        }
         // Bodies that nobody asked for are read too, so that the connection can go on: the SDK for
         // Node.js polls with one (`http.ts`).
         let body = body::read(body, self.parts.limits.body_bytes, &self.parts.limits).await;
@@ -169,9 +200,10 @@ impl Http {
             peer,
             tasks,
         };
-        let (answer, proven) = timeout(self.parts.limits.answer, exchange.run(&head, body))
+        let exchange = pin!(exchange.run(&head, body));
+        let (answer, proven) = within(self.parts.limits.answer, exchange)
             .await
-            .unwrap_or_else(|_| (stamp.error(&ServiceError::new(Reason::Unavailable)), false));
+            .unwrap_or_else(|| (stamp.error(&ServiceError::new(Reason::Unavailable)), false));
         Answered {
             answer,
             proven,
@@ -331,5 +363,24 @@ where
 impl Protocol for Http {
     async fn serve(&self, io: Box<dyn ByteStream>, peer: Peer, tasks: Tasks) {
         connection::serve(self.clone(), io, peer, tasks).await;
+    }
+}
+#[cfg(test)]
+mod tests {
+    use dps_testkit::Scripted;
+
+    use super::*;
+
+    /// One is made for each request, and memory of more than that is not cheap any more.
+    #[test]
+    fn a_request_in_hand_takes_little_room() {
+        let error = ServiceError::new(Reason::Internal);
+        let http = Http::new(Arc::new(Scripted::refusing(error)));
+        let (peer, tasks) = (Peer::anonymous([127, 0, 0, 1].into()), Tasks::new());
+        let request = || Request::new(Full::new(Bytes::new()));
+        let device = size_of_val(&http.answer_device(request(), &peer, &tasks));
+        let operator = size_of_val(&http.answer_operator(request(), &peer));
+        assert!(device < 3 * 1024, "{device}");
+        assert!(operator < 2 * 1024, "{operator}");
     }
 }

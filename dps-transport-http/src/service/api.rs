@@ -1,5 +1,6 @@
 //! The service API as something to mount.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,13 +11,12 @@ use dps_transport::{Failures, Peer};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts as Head;
 use http_body::Body;
-use tokio::time::timeout;
 
 use super::resource::{self, Question};
 use super::route::Asked;
 use crate::address::{self, Refusal};
 use crate::body;
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 use crate::reply::Stamp;
 use crate::transport::Answered;
 
@@ -81,9 +81,9 @@ impl ServiceApi {
                     id: &asked.id,
                     body: &body,
                 };
-                let answer = resource::answer(asked.route.operation, &question);
-                let answer = timeout(limits.answer, answer).await;
-                answer.unwrap_or_else(|_| Err(late()))
+                let mut answer = resource::answer(asked.route.operation, &question);
+                let answer = within(limits.answer, answer.as_mut()).await;
+                answer.unwrap_or_else(|| Err(late()))
             }
             Err(error) => Err(error),
         };
@@ -119,12 +119,11 @@ impl ServiceApi {
             tracing::debug!(%address, "too many failed attempts");
             return Err(ServiceError::new(Reason::NotAllowed).into());
         }
-        let admitted = self.operators.admit(&hello, asked.route.needs);
-        let judged = timeout(limits.answer, admitted).await;
-        let because = match judged {
-            Ok(Ok(admin)) => return Ok((asked, admin)),
-            Ok(Err(because)) => because,
-            Err(_) => return Err(late().into()),
+        let admitted = pin!(self.operators.admit(&hello, asked.route.needs));
+        let because = match within(limits.answer, admitted).await {
+            Some(Ok(admin)) => return Ok((asked, admin)),
+            Some(Err(because)) => because,
+            None => return Err(late().into()),
         };
         let told = because.told();
         if told.reason() == Reason::NotAllowed {

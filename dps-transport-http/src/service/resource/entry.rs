@@ -3,6 +3,7 @@
 use dps_core::admin::{EntryId, Precondition, Revision};
 use dps_core::enrollment::{Draft, Enrollment};
 use dps_core::error::{Reason, ServiceError};
+use dps_core::registration::RegistrationState;
 use serde_json::Value;
 
 use super::bulk::entry_id;
@@ -14,16 +15,20 @@ use crate::service::shape::{Entry, Keys, Mechanism, State};
 
 pub(super) async fn read(question: &Question<'_>, kind: Kind) -> Result<Done, ServiceError> {
     let id = question.entry_id(kind)?;
-    let found = question.found(&id, kind).await?;
-    let entry = Entry::of(&found, Keys::Hidden);
     let EntryId::Individual(registration) = &id else {
-        return Ok(Done::with(&entry));
+        let found = question.found(&id, kind).await?;
+        return Ok(Done::with(&Entry::of(&found, Keys::Hidden)));
     };
-    let state = question.registration(registration).await?;
+    let found = question.admin.enrolled(registration).await;
+    let (entry, state) = found.map_err(|error| fault(error, kind))?;
+    let entry = entry.ok_or_else(|| missing(kind))?;
+    let state =
+        state.map(|found| RegistrationState::of(&found.value, found.version, &found.value.id));
     let state = match &state {
         Some(state) => State::of(state),
         None => State::never(registration),
     };
+    let entry = Entry::of(&entry, Keys::Hidden);
     Ok(Done::with(&entry.with_state(state)))
 }
 

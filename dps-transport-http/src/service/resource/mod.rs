@@ -12,6 +12,8 @@ mod query;
 mod registration;
 mod why;
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use dps_core::admin::Admin;
 use dps_core::error::{Reason, ServiceError};
@@ -75,42 +77,43 @@ impl Done {
     }
 }
 
-pub(super) async fn answer(
+/// Each is boxed, so that a small question does not keep room for a large one.
+pub(super) fn answer<'a>(
     operation: Operation,
-    question: &Question<'_>,
-) -> Result<Done, ServiceError> {
+    question: &'a Question<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Done, ServiceError>> + Send + 'a>> {
     match operation {
-        Operation::Read(kind) => entry::read(question, kind).await,
-        Operation::Write(kind) => entry::write(question, kind).await,
-        Operation::Remove(kind) => entry::remove(question, kind).await,
-        Operation::Attestation(kind) => entry::attestation(question, kind).await,
-        Operation::Change(kind) => bulk::change(question, kind).await,
-        Operation::List(kind) => query::entries(question, kind).await,
-        Operation::ListRegistrations => query::registrations(question).await,
-        Operation::ListMembers => query::members(question).await,
-        Operation::ReadRegistration => registration::read(question).await,
-        Operation::Explain => why::explain(question).await,
-        Operation::RemoveRegistration => registration::remove(question).await,
-        Operation::ReadInstance => instance::read(question).await,
-        Operation::ReadPart(part) => instance::read_part(question, part).await,
-        Operation::WritePart(part) => instance::write_part(question, part).await,
-        Operation::ListHubs => hub::list(question).await,
-        Operation::ReadHub => hub::read(question).await,
-        Operation::WriteHub => hub::write(question).await,
-        Operation::RemoveHub => hub::remove(question).await,
-        Operation::ListPolicies => policy::list(question).await,
-        Operation::ReadPolicy => policy::read(question).await,
-        Operation::WritePolicy => policy::write(question).await,
-        Operation::RemovePolicy => policy::remove(question).await,
-        Operation::ListKeys => policy::list_keys(question).await,
-        Operation::ReadKeys => policy::read_keys(question).await,
-        Operation::RegenerateKey => policy::regenerate(question).await,
-        Operation::ListCertificates => certificate::list(question).await,
-        Operation::ReadCertificate => certificate::read(question).await,
-        Operation::WriteCertificate => certificate::write(question).await,
-        Operation::RemoveCertificate => certificate::remove(question).await,
-        Operation::GenerateCode => certificate::generate_code(question).await,
-        Operation::Verify => certificate::verify(question).await,
+        Operation::Read(kind) => Box::pin(entry::read(question, kind)),
+        Operation::Write(kind) => Box::pin(entry::write(question, kind)),
+        Operation::Remove(kind) => Box::pin(entry::remove(question, kind)),
+        Operation::Attestation(kind) => Box::pin(entry::attestation(question, kind)),
+        Operation::Change(kind) => Box::pin(bulk::change(question, kind)),
+        Operation::List(kind) => Box::pin(query::entries(question, kind)),
+        Operation::ListRegistrations => Box::pin(query::registrations(question)),
+        Operation::ListMembers => Box::pin(query::members(question)),
+        Operation::ReadRegistration => Box::pin(registration::read(question)),
+        Operation::Explain => Box::pin(why::explain(question)),
+        Operation::RemoveRegistration => Box::pin(registration::remove(question)),
+        Operation::ReadInstance => Box::pin(instance::read(question)),
+        Operation::ReadPart(part) => Box::pin(instance::read_part(question, part)),
+        Operation::WritePart(part) => Box::pin(instance::write_part(question, part)),
+        Operation::ListHubs => Box::pin(hub::list(question)),
+        Operation::ReadHub => Box::pin(hub::read(question)),
+        Operation::WriteHub => Box::pin(hub::write(question)),
+        Operation::RemoveHub => Box::pin(hub::remove(question)),
+        Operation::ListPolicies => Box::pin(policy::list(question)),
+        Operation::ReadPolicy => Box::pin(policy::read(question)),
+        Operation::WritePolicy => Box::pin(policy::write(question)),
+        Operation::RemovePolicy => Box::pin(policy::remove(question)),
+        Operation::ListKeys => Box::pin(policy::list_keys(question)),
+        Operation::ReadKeys => Box::pin(policy::read_keys(question)),
+        Operation::RegenerateKey => Box::pin(policy::regenerate(question)),
+        Operation::ListCertificates => Box::pin(certificate::list(question)),
+        Operation::ReadCertificate => Box::pin(certificate::read(question)),
+        Operation::WriteCertificate => Box::pin(certificate::write(question)),
+        Operation::RemoveCertificate => Box::pin(certificate::remove(question)),
+        Operation::GenerateCode => Box::pin(certificate::generate_code(question)),
+        Operation::Verify => Box::pin(certificate::verify(question)),
     }
 }
 
