@@ -39,7 +39,8 @@ const HABITS = {
     listsRegistrationsWith: undefined,
     reads: (entry) => {
       assert.ok(entry.provisioningStatus && entry.etag);
-      assert.ok(entry.attestation.x509.clientCertificates?.primary.info ?? entry.attestation.x509.signingCertificates.primary.info);
+      const { clientCertificates, signingCertificates } = entry.attestation.x509;
+      assert.ok((clientCertificates ?? signingCertificates).primary.info);
     },
   },
   // Azure/azure-iot-sdk-csharp provisioning/service/src: Manager/*.cs, Contract/ContractApiHttp.cs, Config/*.cs.
@@ -78,7 +79,9 @@ const HABITS = {
     query: 'select * from enrollments',
     listsRegistrationsWith: { query: 'select * from deviceRegistrations' },
     reads: ({ createdDateTimeUtc, lastUpdatedDateTimeUtc }) => {
-      for (const date of [createdDateTimeUtc, lastUpdatedDateTimeUtc]) assert.match(date, /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}(\.\d{1,9})?Z$/);
+      for (const date of [createdDateTimeUtc, lastUpdatedDateTimeUtc]) {
+        assert.match(date, /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}(\.\d{1,9})?Z$/);
+      }
     },
   },
   // Azure/azure-iot-cli-extension azext_iot: operations/dps.py, common/sas_token_auth.py, sdk/dps/service.
@@ -137,7 +140,10 @@ class Operator {
       const request = https.request(options, (response) => {
         let told = '';
         response.on('data', (chunk) => (told += chunk));
-        response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, json: told ? JSON.parse(told) : undefined }));
+        response.on('end', () => {
+          const { statusCode: status, headers: names } = response;
+          resolve({ status, headers: names, json: told ? JSON.parse(told) : undefined });
+        });
       });
       request.on('error', reject);
       request.end(text);
@@ -159,8 +165,10 @@ report(async () => {
   const id = `${prefix}:${errand.errand}`;
   const given = (pem) => ({ primary: { certificate: habits.certificate(pem) } });
   const twin = habits.twin ?? { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } };
-  const individual = { registrationId: id, attestation: { type: 'x509', x509: { clientCertificates: given(certificates[0]) } }, initialTwin: twin };
-  const group = { enrollmentGroupId: id, attestation: { type: 'x509', x509: { signingCertificates: given(authority) } } };
+  const by = (x509) => ({ type: 'x509', x509 });
+  const leaf = by({ clientCertificates: given(certificates[0]) });
+  const individual = { registrationId: id, attestation: leaf, initialTwin: twin };
+  const group = { enrollmentGroupId: id, attestation: by({ signingCertificates: given(authority) }) };
   for (const [place, entry] of [['/enrollments', individual], ['/enrollmentGroups', group]]) {
     const path = `${place}/${habits.id(id)}`;
     const made = await operator.done(200, 'PUT', path, { body: entry });
@@ -177,7 +185,8 @@ report(async () => {
       assert.deepEqual(mechanism, made.attestation);
     }
 
-    const list = await operator.ask('POST', `${place}/query`, { body: { query: habits.query }, headers: { 'x-ms-max-item-count': '1000' } });
+    const page = { body: { query: habits.query }, headers: { 'x-ms-max-item-count': '1000' } };
+    const list = await operator.ask('POST', `${place}/query`, page);
     assert.equal(list.headers['x-ms-item-type'], place === '/enrollments' ? 'Enrollment' : 'EnrollmentGroup');
     assert.ok(list.json.some((each) => [each.registrationId, each.enrollmentGroupId].includes(id)));
     await operator.done(204, 'DELETE', path, { tag: '*' });

@@ -7,7 +7,9 @@ import { AMQP_PORT, MQTT_PORT, OPERATORS_PORT, PORT } from './network.mjs';
 const LISTENERS = { https: PORT, mqtts: MQTT_PORT, amqps: AMQP_PORT };
 const WITH_OPERATORS = { ...LISTENERS, operators: OPERATORS_PORT };
 /** What a server says that listens on `address`, `apart` for operators as well. */
-export const ready = (address, apart) => Object.entries(apart ? WITH_OPERATORS : LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
+export const ready = (address, apart) =>
+  Object.entries(apart ? WITH_OPERATORS : LISTENERS).map(([name, port]) => `${name} listening on ${address}:${port}`);
+
 const START_MILLISECONDS = 30_000;
 const STOP_MILLISECONDS = 30_000;
 

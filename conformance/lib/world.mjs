@@ -81,8 +81,10 @@ export class World {
         const endorsementKey = await withTpm(tpm, prefix, async (opened) => (await opened.keys()).endorsementKey);
         return { ...order, endorsementKey };
       }
-      case 'group-certificates':
-        return { ...order, authority: (await pki.issue(`${prefix}-ca`, 'authority', { issuer: this.root })).cert, spare: SPARES[client] };
+      case 'group-certificates': {
+        const { cert } = await pki.issue(`${prefix}-ca`, 'authority', { issuer: this.root });
+        return { ...order, authority: cert, spare: SPARES[client] };
+      }
       case 'bearer-tokens':
         return { ...order, tokens: this.openid.tokens() };
       default:

@@ -23,7 +23,8 @@ const newKey = () => randomBytes(64).toString('base64');
 
 const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
 makeEnvironment(here('.'));
-const serve = process.env.DPS_SERVE ?? ['release', 'debug'].map((profile) => here(`../../target/${profile}/examples/serve`)).find(existsSync);
+const usual = ['release', 'debug'].map((profile) => here(`../../target/${profile}/examples/serve`));
+const serve = process.env.DPS_SERVE ?? usual.find(existsSync);
 if (!serve) {
   console.error('there is no server: cargo build --release --example serve');
   process.exit(1);
