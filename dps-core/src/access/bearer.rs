@@ -36,7 +36,11 @@ impl<'a> BearerToken<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let (scheme, text) = text.split_at_checked(SCHEME.len())?;
-        if !scheme.eq_ignore_ascii_case(SCHEME) || text.len() > MAX_BEARER_TOKEN_BYTES {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !scheme.eq_ignore_ascii_case(SCHEME)
+            || text.len() > MAX_BEARER_TOKEN_BYTES
+            || !text.bytes().all(known)
+        {
             return None;
         }
         let (signed, signature) = text.rsplit_once('.')?;

@@ -177,7 +177,7 @@ async fn quotas_bind_from_the_next_request_and_what_is_left_out_is_the_usual() {
     assert!(full.message().contains('1'), "{}", full.message());
     let usual = json!({"quotas": {"x509Groups": null, "newer": 1, "certificates": 7}});
     let set = owner.put(QUOTAS, &usual).await.ok();
-    let expected = json!({"enrollments": 1_000_000, "x509Groups": 100, "symmetricKeyGroups": 100, "certificates": 7});
+    let expected = json!({"enrollments": 1_000_000, "x509Groups": 100, "symmetricKeyGroups": 100, "certificates": 7, "registrations": 1_000_000});
     assert_eq!(set["quotas"], expected);
     owner.put("/enrollments/b", &second).await.ok();
     // JSON knows one kind of number.
@@ -302,7 +302,7 @@ async fn bodies_that_are_no_json_too_large_or_of_another_kind_are_refused_everyw
             "{path}"
         );
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 12);
     assert_eq!(owner.get(INSTANCE).await.ok(), before);
 }
 
