@@ -236,6 +236,7 @@ function configuration({ graceMs, apart }, address, policies, issuer) {
   const spares = Object.values(SPARES).map((name) => `\n[[instance.certificate]]\nname = "${name}"\nfile = "${name}.pem"\n`);
   return `certificate = "server.pem"
 private_key = "server.key"
+permit = ["${ADDRESS}"]
 ${grace}
 [listen]
 https = "${address}:${PORT}"
@@ -244,7 +245,6 @@ amqps = "${address}:${AMQP_PORT}"
 ${apart ? `operators = "${address}:${OPERATORS_PORT}"\n` : ''}
 [openid]
 roots = "openid.pem"
-permit = ["${ADDRESS}"]
 
 [[instance]]
 id_scope = "${ID_SCOPE}"

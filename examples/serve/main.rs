@@ -103,6 +103,8 @@ What may be left out, with its default; the first at the top, the others where t
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   failed_attempts = 60              how many attempts of an address may fail a minute before others
                                     from there are not looked at; devices' and operators' apart
+  permit = []                       which addresses or ranges that are not public operators may name, of
+                                    hubs and OpenID providers, such as "10.20.0.0/16"
   allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
   enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
                                     with one entry or an array; the file name may contain *
@@ -122,8 +124,6 @@ What may be left out, with its default; the first at the top, the others where t
   secondary_key = "<base64>"        the same; made and known to nobody unless said
   [openid]                          takes tokens (JWT) of OpenID providers; none unless it is there
   roots = "roots.pem"               PEM: the CAs that providers' servers are trusted by
-  permit = []                       which addresses or ranges that are not public may be called, such
-                                    as "10.20.0.0/16"
   [[instance.issuer]]               OpenID providers whose tokens operators may show
   issuer = "https://login.example"  what tokens say as iss, to the letter; keys are found by it
   audience = "https://azure-devices-provisioning.net"
@@ -176,13 +176,13 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     }
     let tenants = Arc::new(tenants);
     let recent = Recent::new(RECENT_EVENTS);
-    let mut operators = Operators::new(tenants.clone()).with_events(recent.clone());
+    let mut operators = Operators::new(tenants.clone())
+        .with_events(recent.clone())
+        .with_egress(config.egress.clone());
     if let Some(providers) = &config.openid {
         let openid = OpenId::new(Arc::clone(&providers.tls));
-        let openid = openid.with_egress(providers.egress.clone());
-        operators = operators
-            .with_tokens(Arc::new(openid))
-            .with_egress(providers.egress.clone());
+        let openid = openid.with_egress(config.egress.clone());
+        operators = operators.with_tokens(Arc::new(openid));
     }
     let service = Provisioner::builder(tenants, Arc::new(hubs))
         .hook(Arc::new(SpreadAndEcho))

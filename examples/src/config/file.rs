@@ -16,6 +16,8 @@ pub(super) struct File {
     pub(super) private_key: PathBuf,
     pub(super) grace_ms: Option<u64>,
     pub(super) failed_attempts: Option<NonZeroU32>,
+    #[serde(default)]
+    pub(super) permit: Vec<String>,
     pub(super) listen: ListenTable,
     pub(super) openid: Option<OpenIdTable>,
     #[serde(default)]
@@ -35,8 +37,6 @@ pub(super) struct ListenTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct OpenIdTable {
     pub(super) roots: PathBuf,
-    #[serde(default)]
-    pub(super) permit: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_core::access::IpMask;
 use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
+use dps_core::egress::Egress;
 use dps_core::enrollment::Enrollment;
 use dps_core::id::{HubName, IdScope};
 use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS, Quotas};
@@ -50,6 +52,8 @@ pub struct Config {
     pub amqps: Option<SocketAddr>,
     /// Where operators are served, if not where HTTPS listens.
     pub operators: Option<SocketAddr>,
+    /// Which hubs and OpenID providers operators may name.
+    pub egress: Egress,
     /// How OpenID providers are reached, if tokens of any are taken.
     pub openid: Option<Providers>,
     /// At least one.
@@ -132,6 +136,7 @@ impl Config {
             mqtts: listen.mqtts,
             amqps: listen.amqps,
             operators: listen.operators,
+            egress: context.egress(&file.permit)?,
             openid: match &file.openid {
                 Some(table) => Some(openid::providers(&context, table)?),
                 None => None,
@@ -169,6 +174,16 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    fn egress(&self, permitted: &[String]) -> Result<Egress, Complaint> {
+        let mut egress = Egress::default();
+        for (nth, text) in permitted.iter().enumerate() {
+            let range = IpMask::parse(text);
+            let range = range.map_err(|error| self.complaint(format!("permit[{nth}]"), error))?;
+            egress = egress.with_range(range);
+        }
+        Ok(egress)
+    }
+
     fn complaint(&self, key: impl Into<String>, what: impl fmt::Display) -> Complaint {
         Complaint::new(self.path, key, what)
     }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use dps_core::access::{Actions, IpMask, Issuer, Role};
-use dps_core::egress::Egress;
+use dps_core::access::{Actions, Issuer, Role};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::file::{IssuerTable, OpenIdTable, RoleTable};
@@ -14,8 +13,6 @@ use super::{Complaint, Context, pem};
 pub struct Providers {
     /// With the roots that their servers are trusted by.
     pub tls: Arc<ClientConfig>,
-    /// Which of them may be called.
-    pub egress: Egress,
 }
 
 pub(super) fn providers(
@@ -28,19 +25,12 @@ pub(super) fn providers(
     if added == 0 {
         return Err(context.complaint("openid.roots", "holds no certificate to trust"));
     }
-    let mut egress = Egress::default();
-    for (nth, text) in table.permit.iter().enumerate() {
-        let at = format!("openid.permit[{nth}]");
-        let range = IpMask::parse(text).map_err(|error| context.complaint(at, error))?;
-        egress = egress.with_range(range);
-    }
     let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
         .map_err(|error| context.complaint("openid", error))?;
     Ok(Providers {
         tls: Arc::new(tls.with_root_certificates(roots).with_no_client_auth()),
-        egress,
     })
 }
 
