@@ -24,12 +24,12 @@ pub const USUAL_AUDIENCE: &str = "https://azure-devices-provisioning.net";
 /// instance of its own: one tenant's provider is nobody at another's host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
-    /// What its tokens say as `iss`, to the letter: an `https` URL without query, at most 512 bytes. Each
+    /// What its tokens say as `iss`, to the letter: an `https` URL without query, at most 512 characters. Each
     /// provider once.
     pub url: Arc<str>,
-    /// What its tokens have to say as `aud`, at most 256 bytes.
+    /// What its tokens have to say as `aud`, at most 256 characters.
     pub audience: Arc<str>,
-    /// The claim that lists roles, at most 128 bytes: a text, which is one role, or an array of texts.
+    /// The claim that lists roles, at most 128 characters: a text, which is one role, or an array of texts.
     pub claim: Arc<str>,
     /// What the roles are good for, at most [`MAX_ROLES`]. A role that is not here is good for nothing.
     pub roles: Vec<Role>,
@@ -38,7 +38,7 @@ pub struct Issuer {
 /// What a token may say, and what that is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// A value of the claim, to the letter, at most 128 bytes. Each once.
+    /// A value of the claim, to the letter, at most 128 characters. Each once.
     pub name: Arc<str>,
     /// What it is good for.
     pub actions: Actions,

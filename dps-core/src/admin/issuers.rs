@@ -3,10 +3,10 @@
 use super::{Admin, AdminError, Precondition, Revision};
 use crate::access::{Issuer, MAX_ISSUERS, MAX_ROLES, Role};
 
-/// Bytes of what an operator writes of a provider. Our choices.
-const MAX_URL_BYTES: usize = 512;
-const MAX_AUDIENCE_BYTES: usize = 256;
-const MAX_NAME_BYTES: usize = 128;
+/// The longest texts that an operator writes of a provider, in characters. Our choices.
+const MAX_URL: usize = 512;
+const MAX_AUDIENCE: usize = 256;
+const MAX_NAME: usize = 128;
 
 impl Admin {
     /// Sets the OpenID providers whose tokens are taken, all of them. Counts from the next request.
@@ -77,12 +77,12 @@ pub(super) fn check_issuers(issuers: &[Issuer]) -> Result<(), AdminError> {
         {
             return Err(AdminError::invalid("an OpenID provider stands twice"));
         }
-        if !(1..=MAX_AUDIENCE_BYTES).contains(&issuer.audience.len()) {
-            return Err(AdminError::invalid("an audience has 1 to 256 bytes"));
+        if !is_short(&issuer.audience, MAX_AUDIENCE) {
+            return Err(AdminError::invalid("an audience has 1 to 256 characters"));
         }
-        if !(1..=MAX_NAME_BYTES).contains(&issuer.claim.len()) {
+        if !is_short(&issuer.claim, MAX_NAME) {
             return Err(AdminError::invalid(
-                "the name of a claim has 1 to 128 bytes",
+                "the name of a claim has 1 to 128 characters",
             ));
         }
         check_roles(&issuer.roles)?;
@@ -93,14 +93,19 @@ pub(super) fn check_issuers(issuers: &[Issuer]) -> Result<(), AdminError> {
 fn check_roles(roles: &[Role]) -> Result<(), AdminError> {
     at_most(MAX_ROLES, roles.len())?;
     for (nth, role) in roles.iter().enumerate() {
-        if !(1..=MAX_NAME_BYTES).contains(&role.name.len()) {
-            return Err(AdminError::invalid("a role has 1 to 128 bytes"));
+        if !is_short(&role.name, MAX_NAME) {
+            return Err(AdminError::invalid("a role has 1 to 128 characters"));
         }
         if roles.iter().take(nth).any(|other| other.name == role.name) {
             return Err(AdminError::invalid("a role stands twice"));
         }
     }
     Ok(())
+}
+
+fn is_short(text: &str, max: usize) -> bool {
+    // Counted no further than has to be.
+    !text.is_empty() && text.chars().nth(max).is_none()
 }
 
 fn at_most(limit: usize, count: usize) -> Result<(), AdminError> {
@@ -114,7 +119,7 @@ fn at_most(limit: usize, count: usize) -> Result<(), AdminError> {
 fn is_url(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte);
     let rest = text.strip_prefix("https://");
-    text.len() <= MAX_URL_BYTES
+    text.len() <= MAX_URL
         && text.bytes().all(plain)
         && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':']))
 }

@@ -249,11 +249,11 @@ async fn each_member_of_a_provider_is_named_if_it_is_not_as_it_has_to_be() {
         ),
         (
             role(json!({"role": "", "actions": []})),
-            "a role has 1 to 128 bytes",
+            "a role has 1 to 128 characters",
         ),
         (
             role(json!({"role": "r".repeat(129), "actions": []})),
-            "a role has 1 to 128 bytes",
+            "a role has 1 to 128 characters",
         ),
         (
             one("roles", json!(vec![json!({"role": "a", "actions": []}); 2])),
@@ -263,14 +263,17 @@ async fn each_member_of_a_provider_is_named_if_it_is_not_as_it_has_to_be() {
             one("roles", json!(vec![json!({}); 21])),
             "roles: has more than 20 items",
         ),
-        (one("audience", json!("")), "an audience has 1 to 256 bytes"),
+        (
+            one("audience", json!("")),
+            "an audience has 1 to 256 characters",
+        ),
         (
             one("audience", json!("a".repeat(257))),
-            "an audience has 1 to 256 bytes",
+            "an audience has 1 to 256 characters",
         ),
         (
             one("roleClaim", json!("")),
-            "the name of a claim has 1 to 128 bytes",
+            "the name of a claim has 1 to 128 characters",
         ),
         (
             issuers(json!(vec![json!({"issuer": PROVIDER}); 2])),
