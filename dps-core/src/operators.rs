@@ -325,7 +325,9 @@ impl NotAdmitted {
     #[must_use]
     pub const fn told(&self) -> ServiceError {
         match self {
-            Self::Store(StoreError::Corrupt(_)) => ServiceError::new(Reason::Internal),
+            Self::Store(StoreError::Corrupt(_) | StoreError::TooLarge { .. }) => {
+                ServiceError::new(Reason::Internal)
+            }
             Self::Store(_) | Self::Tenant(_) | Self::Unverified { .. } => {
                 ServiceError::new(Reason::Unavailable).with_retry_after(UNAVAILABLE_RETRY)
             }

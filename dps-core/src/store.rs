@@ -15,6 +15,19 @@ use crate::id::IdScope;
 /// Any error of a plug-in, kept as a source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The largest record: 1 MiB.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
+
+/// The largest value that a store takes: a record, and 1 KiB for what is put around it, such as a seal.
+pub const MAX_STORED_BYTES: usize = MAX_VALUE_BYTES + 1024;
+
+/// Which form the records have that this version of the crate writes.
+///
+/// It grows when an older version could not read them, or would lose something by writing them again. A store that
+/// outlives the process keeps the number, raises it when it is opened, and refuses to be opened where it is larger
+/// than this.
+pub const RECORD_FORMAT: u32 = 1;
+
 /// Unit of atomicity and of placement.
 ///
 /// `slot` is 0 for configuration and 1 to 64 for everything keyed by a registration id: 1 + the first
@@ -52,6 +65,21 @@ pub enum Table {
     Tally = 8,
 }
 
+impl Table {
+    /// Every kind, in the order of the numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Instance,
+        Self::Certificate,
+        Self::Group,
+        Self::Enrollment,
+        Self::Registration,
+        Self::Member,
+        Self::Challenge,
+        Self::Leaving,
+        Self::Tally,
+    ];
+}
+
 /// Names one record. `id` is unique in (scope, table) by itself and folded to lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -68,7 +96,7 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);
 
-/// A value as stored. At most 1 MiB. `Debug` leaves out what may hold keys.
+/// A value as stored, of [`MAX_STORED_BYTES`] at the most. `Debug` leaves out what may hold keys.
 #[derive(Clone)]
 pub struct Versioned {
     /// The commit that wrote it.
@@ -175,6 +203,12 @@ pub enum StoreError {
     /// A stored value cannot be read back. Trying again will not help.
     #[error("a stored value cannot be read back")]
     Corrupt(#[source] BoxError),
+    /// Nothing was written, because a value has more than [`MAX_STORED_BYTES`]. Trying again will not help.
+    #[error("a value of {bytes} bytes is too large for a store")]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
 }
 
 /// A store of versioned records.
@@ -186,6 +220,7 @@ pub enum StoreError {
 /// - A `get_many` that begins after a commit returned sees that commit.
 /// - `scan` returns each record that was there throughout exactly once, ids ascending by bytes.
 /// - Scopes never see each other.
+/// - A value larger than [`MAX_STORED_BYTES`] is refused, whatever else is expected, and nothing is written.
 ///
 /// A commit names a record at most once. Futures may be dropped at any point: a dropped commit has
 /// happened or not, as with [`StoreError::Unavailable`].
@@ -201,7 +236,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if an expectation does not hold: nothing was written.
-    /// [`StoreError::Unavailable`] if nobody knows whether it was.
+    /// [`StoreError::Unavailable`] if nobody knows whether it was. [`StoreError::TooLarge`].
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError>;
 
     /// Up to `limit` records of one table of one scope, after `after`. Not a snapshot: records that
@@ -210,6 +245,21 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Corrupt`].
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError>;
+}
+
+impl Write {
+    /// Refuses what is too large for a store.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`].
+    pub const fn check_size(&self) -> Result<(), StoreError> {
+        match &self.change {
+            Change::Put(value) if value.len() > MAX_STORED_BYTES => {
+                Err(StoreError::TooLarge { bytes: value.len() })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[async_trait]

@@ -79,6 +79,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
+        writes.iter().try_for_each(Write::check_size)?;
         self.tenant(&shard.scope, |tenant| {
             let mut slot = tenant.slot(shard.slot).write();
             for write in writes {

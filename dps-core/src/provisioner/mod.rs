@@ -122,7 +122,7 @@ fn device_reads(keys: &DeviceKeys) -> [Key; 3] {
 
 fn broken(error: &StoreError, tracking: TrackingId) -> ServiceError {
     let reason = match error {
-        StoreError::Corrupt(_) => Reason::Internal,
+        StoreError::Corrupt(_) | StoreError::TooLarge { .. } => Reason::Internal,
         _ => Reason::Unavailable,
     };
     let error = ServiceError::new(reason).with_tracking(tracking);

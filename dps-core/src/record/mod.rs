@@ -38,15 +38,14 @@ pub(crate) use self::registration::{decode_registration, encode_registration};
 pub(crate) use self::tally::{decode_tally, encode_tally, tally_key, tally_keys};
 use crate::hub::Place;
 use crate::id::{GroupId, IdScope, RegistrationId};
-use crate::store::{BoxError, Change, Expect, Key, Shard, StoreError, Table, Write};
+use crate::store::{
+    BoxError, Change, Expect, Key, MAX_VALUE_BYTES, Shard, StoreError, Table, Write,
+};
 use crate::tpm::PublicKey;
 use crate::twin::Twin;
 
 /// Slots that devices are spread over; part of the stored format.
 const SLOTS: u8 = 64;
-
-/// A value may be so large; stores need not take more.
-pub(crate) const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// Where the configuration of a scope lives.
 pub(crate) fn configuration(scope: &IdScope) -> Shard {
@@ -142,9 +141,9 @@ fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
     let mut encoded = Vec::with_capacity(2048);
     serde_json::to_writer(&mut encoded, value).map_err(|e| StoreError::Corrupt(e.into()))?;
     if encoded.len() > MAX_VALUE_BYTES {
-        return Err(StoreError::Corrupt(
-            "a record would be larger than 1 MiB".into(),
-        ));
+        return Err(StoreError::TooLarge {
+            bytes: encoded.len(),
+        });
     }
     encoded.shrink_to_fit();
     Ok(encoded.into())

@@ -3,11 +3,36 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use dps_core::store::{Change, Expect, Store, Table, Version};
+use dps_core::store::{Change, Expect, MAX_STORED_BYTES, Store, StoreError, Table, Version};
 
 use super::make::{commit, delete, keep, key, put, read, read_many, refused, shard, text, write};
 
 const TABLE: Table = Table::Registration;
+
+/// One byte more than a store takes, in front of, between and behind what would succeed.
+pub async fn a_value_that_is_too_large_is_refused_with_all_that_goes_with_it(store: &dyn Store) {
+    let here = shard("too-large", 3);
+    let large = vec![b'x'; MAX_STORED_BYTES + 1];
+    let ids = ["a", "b", "c"];
+    for place in 0..ids.len() {
+        let writes: Vec<_> = (0..ids.len())
+            .map(|n| match n == place {
+                true => put(TABLE, ids[n], Expect::Absent, &large),
+                false => put(TABLE, ids[n], Expect::Absent, "small"),
+            })
+            .collect();
+        let outcome = store.commit(&here, &writes).await;
+        assert!(
+            matches!(outcome, Err(StoreError::TooLarge { .. })),
+            "a value of {} bytes must be refused as too large, not {outcome:?}",
+            large.len()
+        );
+        for id in ids {
+            let found = read(store, &here, TABLE, id).await;
+            assert!(found.is_none(), "{id} must not have been written");
+        }
+    }
+}
 
 /// Put, delete and keep, each under every expectation, for a record that is there, one that was
 /// written again, one that is gone and one that never was.

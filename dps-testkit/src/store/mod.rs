@@ -73,6 +73,7 @@ macro_rules! __store_duties {
                 commits:
                     each_expectation_holds_where_it_should_and_nowhere_else
                     a_refused_commit_writes_nothing
+                    a_value_that_is_too_large_is_refused_with_all_that_goes_with_it
                     a_kept_record_guards_the_others_and_stays_as_it_is
                     a_conflict_names_the_first_record_that_is_not_as_expected
                     every_record_put_takes_the_returned_version

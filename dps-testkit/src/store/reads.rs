@@ -1,7 +1,7 @@
 //! Duties of `get_many`.
 
 use bytes::Bytes;
-use dps_core::store::{Expect, Store, Table};
+use dps_core::store::{Expect, MAX_VALUE_BYTES, Store, Table};
 
 use super::make::{asking, commit, delete, ids, key, put, read, read_many, shard, spread, text};
 
@@ -78,7 +78,7 @@ pub async fn a_value_may_have_one_mebibyte(store: &dyn Store) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_be_bytes()[0]
     })
-    .take(1 << 20)
+    .take(MAX_VALUE_BYTES)
     .collect();
     commit(store, &here, &[put(TABLE, "large", Expect::Any, &large)]).await;
     let found = read(store, &here, TABLE, "large").await;

@@ -229,7 +229,7 @@ fn a_record_larger_than_a_store_takes_is_not_written() {
     value.initial_twin.tags.insert("long".into(), long.into());
     assert!(matches!(
         encode_enrollment(&value),
-        Err(StoreError::Corrupt(_))
+        Err(StoreError::TooLarge { .. })
     ));
 }
 

@@ -63,7 +63,7 @@ pub(super) fn fault(error: AdminError, what: impl Into<What>) -> ServiceError {
         AdminError::Duplicate(_) => Reason::Duplicate,
         AdminError::Full { .. } => Reason::TooManyEntries,
         AdminError::BadContinuation => Reason::BadContinuation,
-        AdminError::Store(StoreError::Corrupt(_)) => Reason::Internal,
+        AdminError::Store(StoreError::Corrupt(_) | StoreError::TooLarge { .. }) => Reason::Internal,
         AdminError::Store(_) => Reason::Unavailable,
         _ => Reason::Internal,
     };

@@ -1,0 +1,1 @@
+//! Keys for values at rest, in a file.
