@@ -2,6 +2,7 @@
 //!
 //! * [`store`], [`hub`], [`hook`]: what every store, hub linker and allocation policy owes, one test
 //!   a duty. Each has a macro `conformance!`, and a `Fixture` that opens what is tested.
+//! * [`durability`]: what a store owes that outlives its process.
 //! * [`sim`]: simulates where a policy puts a fleet of devices; runs the whole service around one.
 //! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
 //! * [`scripted`]: a device API with canned replies, for tests of transports.
@@ -18,6 +19,7 @@
 pub mod certs;
 pub mod clock;
 pub mod crash;
+pub mod durability;
 mod fleet;
 pub mod hook;
 pub mod hub;

@@ -1,4 +1,5 @@
-//! What every [`Store`] owes, one test a duty.
+//! What every [`Store`] owes, one test a duty. A store that outlives its process also owes
+//! [`durability`](crate::durability).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -22,7 +23,7 @@
 pub mod commits;
 pub mod dropped;
 pub mod histories;
-mod make;
+pub(crate) mod make;
 pub mod names;
 pub mod reads;
 pub mod scans;
@@ -37,6 +38,8 @@ use parking_lot::Mutex;
 use crate::run::{Duty, block_on, duty_functions};
 #[doc(inline)]
 pub use crate::store_conformance as conformance;
+#[doc(inline)]
+pub use crate::store_durability as durability;
 
 /// Opens stores for the suite.
 #[async_trait]
