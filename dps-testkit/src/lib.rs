@@ -7,6 +7,7 @@
 //! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
 //! * [`scripted`]: a device API with canned replies, for tests of transports.
 //! * [`crash`]: dies at every effect of an assembly, and looks where the device is.
+//! * [`outage`]: devices that register while the store behind the service is killed.
 //! * [`clock`]: a clock that is set by hand.
 //! * [`run`]: drives futures without a runtime.
 //! * [`certs`]: CAs, devices and servers with certificates.
@@ -24,6 +25,7 @@ mod fleet;
 pub mod hook;
 pub mod hub;
 pub mod hubs;
+pub mod outage;
 pub mod run;
 pub mod sas;
 pub mod scripted;
