@@ -86,12 +86,30 @@ impl Disk {
         disk
     }
 
+    /// Another one with the same on it, which loses other things.
+    pub(crate) fn copy(&self, seed: u64) -> Self {
+        let copy = Self::new(seed);
+        let (now, lies) = {
+            let state = self.0.lock();
+            (state.now.clone(), state.lies)
+        };
+        let mut state = copy.0.lock();
+        (state.synced, state.now, state.lies) = (now.clone(), now, lies);
+        drop(state);
+        copy
+    }
+
     /// For a new process. All earlier ones have it no more.
     pub(crate) fn plug(&self) -> Plug {
         let mut state = self.0.lock();
         state.plugged += 1;
         let (disk, nth) = (self.clone(), state.plugged);
         Plug { disk, nth }
+    }
+
+    /// Loses other things from now on.
+    pub(crate) fn reseed(&self, seed: u64) {
+        self.0.lock().random = Random(seed);
     }
 
     /// Lets `fault` happen at the `nth` effect from now on, counted from 1.
@@ -188,6 +206,8 @@ impl Plug {
                     let seen = state.now.clone();
                     state.lose(true);
                     state.now = seen;
+                    // The length is known to the file system.
+                    state.synced.resize(state.now.len(), 0);
                 }
                 state.strike(fault);
                 return Err(io::Error::other("the disk fails"));
