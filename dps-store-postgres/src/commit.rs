@@ -183,7 +183,9 @@ impl Named {
     /// Whether any was named before; names all.
     fn any_again(&mut self, shard: &Shard, writes: &[Write]) -> bool {
         let mut again = false;
-        for write in writes {
+        let nothing =
+            |write: &&Write| matches!((&write.change, write.expect), (Change::Keep, Expect::Any));
+        for write in writes.iter().filter(|write| !nothing(write)) {
             let hash = self.hasher.hash_one((&shard.scope, write.table, &write.id));
             again |= !self.seen.insert(hash);
         }
