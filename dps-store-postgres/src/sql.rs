@@ -182,7 +182,7 @@ impl Builder {
     }
 
     /// `shard = $1 AND (… OR …)`.
-    fn of_shard<'a>(&mut self, places: &[&'a Place]) -> &mut Self {
+    fn of_shard(&mut self, places: &[&Place]) -> &mut Self {
         self.text("shard = ");
         let shard = places
             .first()

@@ -1,5 +1,10 @@
 //! Short words for commits and reads.
 #![allow(dead_code, reason = "each test file takes what it needs")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails says so"
+)]
 
 use bytes::Bytes;
 use dps_core::id::IdScope;
