@@ -5,6 +5,7 @@ pub mod config;
 pub mod device;
 mod link;
 mod mqtt;
+pub mod place;
 pub mod server;
 
 /// Compiles the programs in the README.

@@ -103,6 +103,9 @@ private_key = "server.key"
 [listen]
 https = "127.0.0.1:0"
 
+[store]
+memory = true
+
 [[instance]]
 id_scope = "0ne00000001"
 service_host = "one.example.net"
