@@ -10,6 +10,7 @@
 //! * [`run`]: drives futures without a runtime.
 //! * [`certs`]: CAs, devices and servers with certificates.
 //! * [`sas`]: tokens as the device SDKs make them.
+//! * `postgres`: PostgreSQL servers in temporary directories; not on Windows.
 //! * [`tpm`]: a TPM in software, for devices that prove themselves with one.
 //!
 //! Nothing here needs an asynchronous runtime, and nothing here is for production: fakes forget
@@ -22,6 +23,8 @@ mod fleet;
 pub mod hook;
 pub mod hub;
 pub mod hubs;
+#[cfg(unix)]
+pub mod postgres;
 pub mod run;
 pub mod sas;
 pub mod scripted;
