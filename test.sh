@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl, perl,
-# mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
-# Where CI=true, a skip is a failure.
+# needs: a C compiler, PostgreSQL, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl,
+# perl, mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
+# Where CI=true, a skip is a failure. DPS_TEST_POSTGRES, the URL of a superuser, names a PostgreSQL server to use for
+# databases; without it, one is started here, in a temporary folder, and stopped at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/steps.bash
+source .ci/postgres.bash
 
 NODE_AT_LEAST=18
 CONFORMANCE='Conformance with the real SDKs'
@@ -144,6 +146,14 @@ TARGET=$(target_directory)
 NODE=$TARGET/node
 PATH=$NODE/bin:$PATH
 
+if [[ -z ${DPS_TEST_POSTGRES:-} ]]; then
+  trap postgres_stop EXIT
+  step 'PostgreSQL: install, and start a server for all tests' postgres_start
+  if ((STATUS == 0)); then
+    DPS_TEST_POSTGRES=$(postgres_url)
+    export DPS_TEST_POSTGRES
+  fi
+fi
 step 'Workspace: unit and integration tests' workspace_tests
 step 'Workspace: doc tests' doc_tests
 step 'Example quickstart: every device is assigned' quickstart --release
