@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dps_core::id::SecretBytes;
 use dps_core::store::{BoxError, Store};
 use dps_store_memory::MemoryStore;
+use dps_store_redb::RedbStore;
 
 /// Where records are kept.
 #[derive(Clone, Debug)]
@@ -46,9 +47,21 @@ impl Place {
     pub async fn open(&self) -> Result<Arc<dyn Store>, BoxError> {
         match self {
             Self::Memory => Ok(Arc::new(MemoryStore::new())),
-            Self::File(file) => Err(format!("{}: not yet", file.path.display()).into()),
+            Self::File(file) => Ok(Arc::new(file.open()?)),
             Self::Postgres(database) => Err(format!("{database:?}: not yet").into()),
         }
+    }
+}
+
+impl FilePlace {
+    fn open(&self) -> Result<RedbStore, BoxError> {
+        let builder = RedbStore::builder();
+        let builder = match self.cache {
+            Some(bytes) => builder.with_cache_bytes(bytes),
+            None => builder,
+        };
+        let opened = builder.open(&self.path);
+        Ok(opened.map_err(|error| format!("{}: {}", self.path.display(), with_causes(&error)))?)
     }
 }
 

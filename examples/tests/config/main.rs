@@ -1,9 +1,9 @@
 //! What `serve` says of a bad configuration.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod store;
 #[path = "../support/mod.rs"]
 mod support;
-mod store;
 
 use std::path::Path;
 

@@ -23,10 +23,16 @@ fn nothing_is_kept_where_nobody_said() {
     let folder = Folder::new();
     let said = complaint(&folder, "");
     assert!(
-        said.starts_with("serve.toml: store: there is no [store] that says where records are kept: path ="),
+        said.starts_with(
+            "serve.toml: store: there is no [store] that says where records are kept: path ="
+        ),
         "{said}"
     );
-    for empty in ["[store]\n", "[store]\nmemory = false\n", "[store]\ncache_mib = 1\n"] {
+    for empty in [
+        "[store]\n",
+        "[store]\nmemory = false\n",
+        "[store]\ncache_mib = 1\n",
+    ] {
         assert_eq!(
             complaint(&folder, empty),
             "serve.toml: store: has to say path, postgres or memory = true"
@@ -62,17 +68,25 @@ fn records_are_kept_in_one_place_and_its_settings_are_those_of_that() {
         let said = complaint(&folder, &format!("[store]\n{table}\n"));
         assert_eq!(said, format!("serve.toml: {expected}"));
     }
-    for table in ["path = \"dps.redb\"\ncache_mib = 0", "memory = true\nsize = 3"] {
+    for table in [
+        "path = \"dps.redb\"\ncache_mib = 0",
+        "memory = true\nsize = 3",
+    ] {
         let said = complaint(&folder, &format!("[store]\n{table}\n"));
-        assert!(said.contains("cache_mib = 0") || said.contains("size"), "{said}");
+        assert!(
+            said.contains("cache_mib = 0") || said.contains("size"),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn a_file_is_beside_the_configuration() {
     let folder = Folder::new();
-    let Place::File(file) = place(&folder, "[store]\npath = \"data/dps.redb\"\ncache_mib = 8\n")
-    else {
+    let Place::File(file) = place(
+        &folder,
+        "[store]\npath = \"data/dps.redb\"\ncache_mib = 8\n",
+    ) else {
         panic!("a file")
     };
     assert_eq!(file.path, folder.config().with_file_name("data/dps.redb"));
@@ -88,17 +102,22 @@ fn what_is_told_of_a_database_shows_no_password() {
     assert!(!told.contains("hunter2"), "{told}");
 
     folder.write("password", "hunter2\n");
-    let table = "[store]\npostgres = \"postgres://dps@localhost/dps\"\npassword_file = \"password\"\n";
+    let table =
+        "[store]\npostgres = \"postgres://dps@localhost/dps\"\npassword_file = \"password\"\n";
     let told = format!("{:?}", place(&folder, table));
     assert!(!told.contains("hunter2"), "{told}");
 
     for broken in ["postgres = hunter2", "postgres = \"hunter2"] {
         let said = complaint(&folder, &format!("[store]\n{broken}\n"));
-        let expected = "is not as it has to be, such as postgres = \"postgres://dps@db.example.net/dps\"";
+        let expected =
+            "is not as it has to be, such as postgres = \"postgres://dps@db.example.net/dps\"";
         assert!(said.ends_with(expected), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
-    let said = complaint(&folder, "[store]\npostgres = \"http://dps:hunter2@localhost/\"\n");
+    let said = complaint(
+        &folder,
+        "[store]\npostgres = \"http://dps:hunter2@localhost/\"\n",
+    );
     assert!(said.starts_with("serve.toml: store.postgres: "), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
@@ -106,9 +125,13 @@ fn what_is_told_of_a_database_shows_no_password() {
 #[test]
 fn a_password_that_is_not_there_is_complained_of() {
     let folder = Folder::new();
-    let table = "[store]\npostgres = \"postgres://dps@localhost/dps\"\npassword_file = \"password\"\n";
+    let table =
+        "[store]\npostgres = \"postgres://dps@localhost/dps\"\npassword_file = \"password\"\n";
     let said = complaint(&folder, table);
-    assert!(said.starts_with("serve.toml: store.password_file: password: No such file"), "{said}");
+    assert!(
+        said.starts_with("serve.toml: store.password_file: password: No such file"),
+        "{said}"
+    );
     folder.write("password", "\n");
     assert_eq!(
         complaint(&folder, table),
