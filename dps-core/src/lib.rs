@@ -161,9 +161,11 @@ pub mod instance;
 pub mod json;
 mod matching;
 pub mod operators;
+mod pages;
 mod provisioner;
 mod record;
 pub mod registration;
+pub mod seal;
 mod session;
 mod snapshot;
 pub mod store;
@@ -171,6 +173,7 @@ pub mod tenant;
 pub mod time;
 pub mod tpm;
 pub mod trace;
+pub mod transfer;
 pub mod twin;
 
 pub use provisioner::{
