@@ -218,7 +218,7 @@ export class World {
     await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
     const path = join(this.directory, `${mode}.toml`);
-    await writeFile(path, configuration(MODES[mode], address, this.policies, this.openid.issuer));
+    await writeFile(path, configuration(mode, address, this.policies, this.openid.issuer));
     return path;
   }
 }
@@ -230,7 +230,8 @@ const COMMON = {
   initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
 };
 
-function configuration({ graceMs, apart }, address, policies, issuer) {
+function configuration(mode, address, policies, issuer) {
+  const { graceMs, apart } = MODES[mode];
   const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
   const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
   const spares = Object.values(SPARES).map((name) => `\n[[instance.certificate]]\nname = "${name}"\nfile = "${name}.pem"\n`);
@@ -243,6 +244,9 @@ https = "${address}:${PORT}"
 mqtts = "${address}:${MQTT_PORT}"
 amqps = "${address}:${AMQP_PORT}"
 ${apart ? `operators = "${address}:${OPERATORS_PORT}"\n` : ''}
+[store]
+path = "${mode}.redb"
+
 [openid]
 roots = "openid.pem"
 

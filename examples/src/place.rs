@@ -40,6 +40,21 @@ pub struct Database {
 }
 
 impl Place {
+    /// `redb:FILE`, or the URL of a database.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn parse(text: &str) -> Result<Self, BoxError> {
+        if let Some(path) = text.strip_prefix("redb:").filter(|path| !path.is_empty()) {
+            let (path, cache) = (path.into(), None);
+            return Ok(Self::File(FilePlace { path, cache }));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Database::parse(text)?));
+        }
+        Err("neither redb:FILE nor postgres://USER@HOST/DATABASE".into())
+    }
+
     /// Opens the store. Blocks the thread while a file is opened.
     ///
     /// # Errors
