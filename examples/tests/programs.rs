@@ -122,6 +122,12 @@ fn import_tells_of_each_wrong_line_and_exports_the_others() {
 
     let output = run("import", &[exported]);
     assert!(output.status.success(), "{output:?}");
+    let store = format!("redb:{}", folder.0.join("dps.redb").to_str().unwrap());
+    for said in ["2 new, 0 replaced, 0 there", "0 new, 0 replaced, 2 there"] {
+        let output = run("import", &[exported, "--store", &store]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(said), "{text}");
+    }
     let output = run("import", &["there-is-no-such-file.csv"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
