@@ -1,242 +1,284 @@
 //! The one thread that writes: whatever is asked for while it syncs goes into its next transaction.
 
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use dps_core::store::{BoxError, Change, Expect, Shard, StoreError, Table, Version, Write};
-use parking_lot::RwLock;
-use redb::{Database, ReadableDatabase, ReadableTable};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use dps_core::store::{Expect, StoreError, Version};
+use redb::{Database, ReadableDatabase};
+use tokio::sync::mpsc;
 
-use crate::format::{self, ABOUT, RECORDS};
-use crate::read::{Snapshot, failed};
-
-/// What may be queued, in units of [`UNIT`] bytes: 64 MiB.
-const ROOM: u32 = 16_384;
-const UNIT: usize = 4096;
+use crate::format::{ABOUT, ABOUT_GIVEN, INDEX, VALUES, failed, guarded, unavailable};
+use crate::keeper::Keeper;
+use crate::open::{Builder, OpenError, Opened};
+use crate::queue::{Ask, Job, Queue};
+use crate::records::{Records, Writable};
+use crate::shared::{Shared, Snapshot};
+use crate::store::RedbStore;
 
 /// At most so many commits go into one transaction.
 const BATCH: usize = 1024;
 
-/// Versions are set aside in blocks, so that not every transaction writes down how far they have come.
+/// Numbers are set aside in blocks, so that not every transaction has to write down how far they have come.
 const BLOCK: u64 = 1 << 20;
 
-/// What readers see.
-pub(crate) struct Shared {
-    snapshot: RwLock<Option<Arc<Snapshot>>>,
-}
+/// A file that is opened again faster than this is opened whenever somebody asks.
+const QUICK: Duration = Duration::from_millis(200);
 
-impl Shared {
-    pub(crate) const fn new() -> Self {
-        Self {
-            snapshot: RwLock::new(None),
-        }
-    }
-
-    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
-        let snapshot = self.snapshot.read().clone();
-        snapshot.ok_or_else(|| StoreError::Unavailable("the file is not open".into()))
-    }
-
-    fn publish(&self, snapshot: Option<Snapshot>) {
-        let snapshot = snapshot.map(Arc::new);
-        let before = std::mem::replace(&mut *self.snapshot.write(), snapshot);
-        drop(before);
-    }
-}
-
-/// Where commits wait.
-pub(crate) struct Queue {
-    jobs: mpsc::UnboundedSender<Job>,
-    room: Arc<Semaphore>,
-}
-
-struct Job {
-    writes: Vec<Prepared>,
-    answer: oneshot::Sender<Result<Version, StoreError>>,
-    _room: OwnedSemaphorePermit,
-}
-
-struct Prepared {
-    key: Vec<u8>,
-    table: Table,
-    id: Arc<str>,
-    expect: Expect,
-    change: Change,
-}
-
-impl Queue {
-    pub(crate) async fn commit(
-        &self,
-        shard: &Shard,
-        writes: &[Write],
-    ) -> Result<Version, StoreError> {
-        let bytes: usize = writes
-            .iter()
-            .map(|write| match &write.change {
-                Change::Put(value) => value.len(),
-                _ => 0,
-            })
-            .sum();
-        let units = u32::try_from(1 + bytes / UNIT).map_or(ROOM, |units| units.min(ROOM));
-        let room = Arc::clone(&self.room).acquire_many_owned(units).await;
-        let room = room.map_err(unavailable)?;
-        let writes = writes
-            .iter()
-            .map(|write| Prepared {
-                key: format::key(write.table, &shard.scope, &write.id),
-                table: write.table,
-                id: Arc::clone(&write.id),
-                expect: write.expect,
-                change: write.change.clone(),
-            })
-            .collect();
-        let (answer, answered) = oneshot::channel();
-        let job = Job {
-            writes,
-            answer,
-            _room: room,
-        };
-        let gone = || unavailable("the writer is gone");
-        self.jobs.send(job).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
-    }
-}
-
-/// Starts the thread; it ends when the queue is dropped.
+/// Starts the thread; it ends when the store is dropped.
 pub(crate) fn start(
-    database: Database,
-    shared: Arc<Shared>,
-) -> Result<(Queue, JoinHandle<()>), BoxError> {
-    let (jobs, waiting) = mpsc::unbounded_channel();
-    let transaction = database.begin_write()?;
-    transaction.open_table(RECORDS)?;
-    let last = transaction
-        .open_table(ABOUT)?
-        .get("versions")?
-        .map_or(0, |last| last.value());
-    transaction.commit()?;
-    shared.publish(Some(snapshot(&database).map_err(io::Error::other)?));
-    let writer = Writer {
-        database,
-        shared,
-        last,
-        set_aside: last,
+    opened: Opened,
+    keeper: Arc<Keeper>,
+    builder: Builder,
+) -> Result<RedbStore, OpenError> {
+    let shared = Arc::new(Shared::new());
+    let (queue, asked) = Queue::new();
+    let mut writer = Writer {
+        keeper,
+        builder,
+        shared: Arc::clone(&shared),
+        open: None,
+        not_before: None,
     };
+    writer.take_up(opened);
     let thread = thread::Builder::new()
         .name("dps-store-redb".to_owned())
-        .spawn(move || writer.run(waiting))?;
-    let room = Arc::new(Semaphore::new(ROOM as usize));
-    Ok((Queue { jobs, room }, thread))
-}
-
-fn snapshot(database: &Database) -> Result<Snapshot, StoreError> {
-    let transaction = database.begin_read().map_err(failed)?;
-    let records = transaction.open_table(RECORDS).map_err(failed)?;
-    Ok(Snapshot { records })
+        .spawn(move || writer.run(asked))
+        .map_err(OpenError::Io)?;
+    Ok(RedbStore::new(shared, queue, thread))
 }
 
 struct Writer {
-    database: Database,
+    keeper: Arc<Keeper>,
+    builder: Builder,
     shared: Arc<Shared>,
-    last: u64,
+    /// Unless it could not be opened again after an error.
+    open: Option<Open>,
+    /// When it may be tried again.
+    not_before: Option<Instant>,
+}
+
+struct Open {
+    database: Database,
+    /// The next number, or version.
+    next: u64,
+    /// The file says that all numbers below this are given.
     set_aside: u64,
 }
 
-type Answers = Vec<Result<Version, StoreError>>;
+type Answer = Result<Version, StoreError>;
 
 impl Writer {
-    fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Job>) {
+    fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>) {
         let mut batch = Vec::new();
-        while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
-            let done = catch_unwind(AssertUnwindSafe(|| self.write(&batch)));
-            let done = done.unwrap_or_else(|_| Err(unavailable("redb panicked")));
-            match done {
-                Ok(answers) => {
-                    for (job, answer) in batch.drain(..).zip(answers) {
-                        let _ = job.answer.send(answer);
-                    }
+        let mut jobs = Vec::new();
+        while asked.blocking_recv_many(&mut batch, BATCH) > 0 {
+            for ask in batch.drain(..) {
+                match ask {
+                    Ask::Commit(job) => jobs.push(job),
+                    Ask::Mend => self.look_after(),
                 }
-                Err(error) => {
-                    let error: Arc<str> = error.to_string().into();
-                    for job in batch.drain(..) {
-                        let _ = job.answer.send(Err(unavailable(&*error)));
-                    }
-                }
+            }
+            if jobs.is_empty() {
+                continue;
+            }
+            let answers = self.write(&jobs);
+            answer(&mut jobs, answers);
+            if !self.shared.is_sound() && self.open.is_some() {
+                self.give_up();
+                let _ = self.mend();
             }
         }
         self.shared.publish(None);
+        // Closing writes as well.
+        if let Some(open) = self.open.take() {
+            let _ = guarded(|| open.database.close().map_err(failed));
+        }
     }
 
-    fn write(&mut self, batch: &[Job]) -> Result<Answers, StoreError> {
-        let transaction = self.database.begin_write().map_err(failed)?;
-        let mut answers = Vec::with_capacity(batch.len());
-        {
-            let mut records = transaction.open_table(RECORDS).map_err(failed)?;
-            for job in batch {
-                self.last += 1;
-                let version = Version(self.last);
-                answers.push(apply(&mut records, job, version)?);
-            }
-            if self.last >= self.set_aside {
-                self.set_aside = self.last + BLOCK;
-                let mut about = transaction.open_table(ABOUT).map_err(failed)?;
-                about.insert("versions", self.set_aside).map_err(failed)?;
+    /// Does everything that is asked for, in one transaction.
+    fn write(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+        self.mend()?;
+        let Some(open) = &mut self.open else {
+            return Err(unavailable("the file is not open"));
+        };
+        // After an error, what was done to mend the file may still have to be written.
+        self.keeper.let_go().map_err(unavailable)?;
+        let written = guarded(|| open.write(jobs));
+        if written.is_err() {
+            self.shared.publish(None);
+        } else if let Some(open) = &self.open {
+            self.shared.publish(guarded(|| open.snapshot()).ok());
+        }
+        written
+    }
+
+    /// A reader has met an error.
+    fn look_after(&mut self) {
+        self.shared.heard();
+        if let Some(open) = &self.open {
+            let sound = guarded(|| {
+                open.database
+                    .begin_write()
+                    .map_err(failed)?
+                    .abort()
+                    .map_err(failed)
+            });
+            if sound.is_err() {
+                self.give_up();
             }
         }
-        transaction.commit().map_err(failed)?;
-        self.shared.publish(Some(snapshot(&self.database)?));
-        Ok(answers)
+        let _ = self.mend();
+    }
+
+    fn give_up(&mut self) {
+        self.shared.publish(None);
+        self.keeper.cut();
+        if let Some(open) = self.open.take() {
+            let _ = guarded(|| {
+                drop(open);
+                Ok(())
+            });
+        }
+    }
+
+    /// Opens the file again after an error.
+    ///
+    /// Everything that was acknowledged is in it. As it was not closed, redb checks all of it, which takes a while for
+    /// a large file: one that does not stay usable is not opened over and over.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.not_before.is_some_and(|then| now < then) {
+            return Err(unavailable("the file failed a moment ago"));
+        }
+        self.keeper.settle().map_err(unavailable)?;
+        let looked = self.builder.look(&self.keeper);
+        let took = now.elapsed();
+        self.not_before = (took > QUICK).then(|| Instant::now() + took);
+        match looked {
+            Ok(opened) => {
+                self.take_up(opened);
+                Ok(())
+            }
+            Err(error @ (OpenError::Io(_) | OpenError::InUse)) => Err(unavailable(error)),
+            Err(error) => Err(StoreError::Corrupt(error.into())),
+        }
+    }
+
+    fn take_up(&mut self, opened: Opened) {
+        let open = Open {
+            database: opened.database,
+            next: opened.given,
+            set_aside: opened.given,
+        };
+        self.shared.publish(guarded(|| open.snapshot()).ok());
+        self.open = Some(open);
     }
 }
 
-type Records<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
-
-/// All of a commit or nothing. An outer error is one of the whole transaction.
-fn apply(
-    records: &mut Records<'_>,
-    job: &Job,
-    version: Version,
-) -> Result<Result<Version, StoreError>, StoreError> {
-    for write in &job.writes {
-        if write.expect == Expect::Any {
-            continue;
+impl Open {
+    fn write(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, StoreError> {
+        let transaction = self.database.begin_write().map_err(failed)?;
+        let mut answers = Vec::with_capacity(jobs.len());
+        let mut changed = false;
+        {
+            let mut records = Records {
+                index: transaction.open_table(INDEX).map_err(failed)?,
+                values: transaction.open_table(VALUES).map_err(failed)?,
+            };
+            for job in jobs {
+                let (answer, changes) = apply(&mut records, job, &mut self.next)?;
+                answers.push(answer);
+                changed |= changes;
+            }
         }
-        let found = records.get(&*write.key).map_err(failed)?;
-        let found = match found.map(|written| format::version(&write.key, written.value())) {
-            None => None,
-            Some(Ok(version)) => Some(version),
-            Some(Err(damaged)) => return Ok(Err(damaged)),
+        if self.next > self.set_aside {
+            self.set_aside = self.next + BLOCK;
+            let mut about = transaction.open_table(ABOUT).map_err(failed)?;
+            about.insert(ABOUT_GIVEN, self.set_aside).map_err(failed)?;
+            changed = true;
+        }
+        if changed {
+            transaction.commit().map_err(failed)?;
+        } else {
+            transaction.abort().map_err(failed)?;
+        }
+        Ok(answers)
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        Ok(Snapshot {
+            records: Records {
+                index: transaction.open_table(INDEX).map_err(failed)?,
+                values: transaction.open_table(VALUES).map_err(failed)?,
+            },
+            given: self.set_aside,
+        })
+    }
+}
+
+/// Does all of a commit or nothing, after those before it in the same transaction. An outer error is one of the whole
+/// transaction.
+fn apply(
+    records: &mut Writable<'_>,
+    job: &Job,
+    next: &mut u64,
+) -> Result<(Answer, bool), StoreError> {
+    let mut give = || {
+        let given = *next;
+        *next += 1;
+        given
+    };
+    let mut found = Vec::with_capacity(job.writes.len());
+    for write in &job.writes {
+        let there = match records.find(&write.key) {
+            Ok(there) => there,
+            // Damage to one record is no reason to refuse the others.
+            Err(error @ StoreError::Corrupt(_)) => return Ok((Err(error), false)),
+            Err(error) => return Err(error),
         };
         let holds = match write.expect {
             Expect::Any => true,
-            Expect::Absent => found.is_none(),
-            Expect::Exactly(version) => found == Some(version),
+            Expect::Absent => there.is_none(),
+            Expect::Exactly(version) => there.is_some_and(|there| there.version == version),
         };
         if !holds {
-            return Ok(Err(StoreError::Conflict {
+            let conflict = StoreError::Conflict {
                 table: write.table,
                 id: Arc::clone(&write.id),
-            }));
+            };
+            return Ok((Err(conflict), false));
         }
+        found.push(there);
     }
-    for write in &job.writes {
-        match &write.change {
-            Change::Put(value) => {
-                let written = format::written(&write.key, version, value);
-                records.insert(&*write.key, &*written).map_err(failed)?;
-            }
-            Change::Delete => {
-                records.remove(&*write.key).map_err(failed)?;
-            }
-            Change::Keep => {}
-        }
+    let version = Version(give());
+    let mut changed = false;
+    for (write, there) in job.writes.iter().zip(found) {
+        changed |= records.make(&write.key, there, &write.change, version, &mut give)?;
     }
-    Ok(Ok(version))
+    Ok((Ok(version), changed))
 }
 
-fn unavailable(why: impl Into<BoxError>) -> StoreError {
-    StoreError::Unavailable(why.into())
+fn answer(jobs: &mut Vec<Job>, answers: Result<Vec<Answer>, StoreError>) {
+    match answers {
+        Ok(answers) => {
+            for (job, answer) in jobs.drain(..).zip(answers) {
+                job.answer(answer);
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for job in jobs.drain(..) {
+                let cause = Arc::clone(&error);
+                job.answer(Err(match &*error {
+                    StoreError::Corrupt(_) => StoreError::Corrupt(cause.into()),
+                    _ => StoreError::Unavailable(cause.into()),
+                }));
+            }
+        }
+    }
 }
