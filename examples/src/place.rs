@@ -70,7 +70,11 @@ impl Place {
 
 impl FilePlace {
     fn open(&self) -> Result<RedbStore, BoxError> {
-        let builder = RedbStore::builder();
+        let path = self.path.display().to_string();
+        let builder = RedbStore::builder().on_repair(move |done| {
+            let percent = (done * 100.0).round();
+            tracing::info!(path, percent, "checking the file, which was not closed");
+        });
         let builder = match self.cache {
             Some(bytes) => builder.with_cache_bytes(bytes),
             None => builder,

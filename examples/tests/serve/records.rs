@@ -175,3 +175,37 @@ fn what_cannot_be_written_is_complained_of_before_the_store_is_touched() {
     }
     assert!(!folder.config().with_file_name("dps.redb").exists());
 }
+
+/// What the server complains of instead of starting.
+fn complaint(folder: &Folder) -> String {
+    let serve = Command::new(program())
+        .arg(folder.config())
+        .env("RUST_LOG", "warn")
+        .output()
+        .unwrap();
+    assert_eq!(serve.status.code(), Some(1), "{serve:?}");
+    let said = String::from_utf8(serve.stderr).unwrap();
+    let place = format!("{}/", folder.config().parent().unwrap().display());
+    said.replace(&place, "")
+}
+
+#[test]
+fn a_file_that_cannot_be_had_is_complained_of_in_one_line() {
+    let folder = on_file();
+    let running = Running::start(&folder);
+    let in_use = "the file is in use: only one process may have it open, stop the other one";
+    assert_eq!(complaint(&folder), format!("serve: dps.redb: {in_use}\n"));
+    running.signal("TERM");
+
+    folder.write("dps.redb", "This is a letter, and no database.");
+    let foreign = "this is not a file of a store: name another, or move it away";
+    assert_eq!(complaint(&folder), format!("serve: dps.redb: {foreign}\n"));
+
+    let elsewhere = SOUND.replace("memory = true", "path = \"nowhere/dps.redb\"");
+    folder.write("serve.toml", &elsewhere);
+    let said = complaint(&folder);
+    assert!(
+        said.starts_with("serve: nowhere/dps.redb: there is no folder nowhere"),
+        "{said}"
+    );
+}
