@@ -1,0 +1,10 @@
+//! Bad days: files that cannot be opened, disks that fail, bits that flip; and files of earlier versions.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
+
+mod disk;
+mod opening;
+mod trouble;
