@@ -6,5 +6,6 @@
 )]
 
 mod disk;
+mod flips;
 mod opening;
 mod trouble;
