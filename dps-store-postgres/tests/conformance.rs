@@ -1,0 +1,23 @@
+//! The store suite on PostgreSQL: as it comes, as a spread database is spoken to, and as through a pooler.
+#![allow(clippy::unwrap_used, reason = "a test that fails says so")]
+
+mod common;
+
+mod together {
+    use super::common::Fresh;
+    dps_testkit::store::conformance!(Fresh(
+        |config| config.with_layout(dps_store_postgres::Layout::Together)
+    ));
+}
+
+mod spread {
+    use super::common::Fresh;
+    dps_testkit::store::conformance!(Fresh(
+        |config| config.with_layout(dps_store_postgres::Layout::Spread)
+    ));
+}
+
+mod pooled {
+    use super::common::Fresh;
+    dps_testkit::store::conformance!(Fresh(|config| config.with_transaction_pooler(true)));
+}
