@@ -24,7 +24,7 @@ use dps_core::store::BoxError;
 use dps_examples::device::Device;
 use dps_examples::factory::{Directory, Told, admin, assigned, devices};
 use dps_examples::node::{Node, serve, write_certificate};
-use dps_examples::place::{Database, Place};
+use dps_examples::place::Place;
 use dps_testkit::postgres::Server;
 use futures_util::{Stream, StreamExt, stream};
 
@@ -49,7 +49,7 @@ struct Arguments {
 async fn main() -> Result<ExitCode, BoxError> {
     let arguments = Arguments::parse();
     if let (Some(folder), Some(url)) = (&arguments.serve, &arguments.url) {
-        let place = Place::Postgres(Database::parse(url)?);
+        let place = Place::database(url)?;
         serve(place.open().await?, folder).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -65,7 +65,7 @@ async fn main() -> Result<ExitCode, BoxError> {
 async fn run(url: &str) -> Result<ExitCode, BoxError> {
     let folder = tempfile::tempdir()?;
     let directory = Directory::new(write_certificate(folder.path())?);
-    let admin = admin(Place::Postgres(Database::parse(url)?).open().await?)?;
+    let admin = admin(Place::database(url)?.open().await?)?;
     let devices = devices(&admin, DEVICES).await?;
     let node = |_| Node::start(["--serve".as_ref(), folder.path(), Path::new(url)]);
     let mut nodes: Vec<_> = (0..NODES).map(node).collect::<Result<_, _>>()?;

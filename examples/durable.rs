@@ -24,7 +24,7 @@ use dps_core::store::{BoxError, Store};
 use dps_examples::device::Device;
 use dps_examples::factory::{Directory, Told, admin, assigned, devices};
 use dps_examples::node::{Node, serve, write_certificate};
-use dps_examples::place::{FilePlace, Place};
+use dps_examples::place::Place;
 use futures_util::{StreamExt, stream};
 
 const DEVICES: usize = 100;
@@ -122,6 +122,5 @@ async fn there(file: &Path, told: &[(&Device, Told)]) -> Result<usize, BoxError>
 }
 
 async fn open(file: &Path) -> Result<Arc<dyn Store>, BoxError> {
-    let (path, cache) = (file.to_owned(), None);
-    Place::File(FilePlace { path, cache }).open().await
+    Place::file(file).open().await
 }

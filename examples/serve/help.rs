@@ -9,7 +9,8 @@ pub(super) const HELP: &str = r#"The configuration, with paths relative to it. W
   [store]                           where records are kept, which is one of
   path = "dps.redb"                 a file, for one process at a time; made if it is not there
   postgres = "postgres://dps@db.example.net/dps"
-                                    a database, for any number of processes
+                                    a database, for any number of processes; TLS and a certificate for
+                                    its host are asked for, or ?sslmode=disable; ?sslrootcert=ca.pem
   memory = true                     nowhere: all is gone when the process ends
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
@@ -24,12 +25,15 @@ What may be left out, with its default; the first at the top, the others where t
   operators = "127.0.0.1:8443"      [listen]: HTTPS for operators, who are then served nowhere else;
                                     on the port of HTTPS unless said, where all their clients look
   cache_mib = 256                   [store], path: memory for pages of the file
-  password_file = "db.password"     [store], postgres: what it holds is the password, which then need
-                                    not be in the URL; so it is with the variable PGPASSWORD
-  connections = 16                  [store], postgres: how many this process has open at the most
-  [seal]                            values are sealed (AES-256-GCM) before they are stored, in whatever
+  password_file = "db.password"     [store], postgres: its text is the password, which then need not be
+                                    in the URL; nor need it with the variable PGPASSWORD
+  connections = 8                   [store], postgres: how many this process has open; half for commits
+  pooler = false                    [store], postgres: true behind a pooler of transactions
+  migrate = true                    [store], postgres: false makes no tables, and brings none up to date
+  [seal]                            values are sealed with AES-256-GCM before they are stored, in whatever
                                     store; not sealed unless it is there
-  keys = "keys.txt"                 the keys; the first seals, and each opens what it has sealed
+  keys = "keys.txt"                 readable by its owner alone, with lines such as
+                                    key 2026-11 <32 bytes in base64>   and one   current 2026-11
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   failed_attempts = 60              how many attempts of an address may fail a minute before others
                                     from there are not looked at; devices' and operators' apart

@@ -16,6 +16,7 @@ mod demo_policy;
 mod fill;
 mod help;
 mod signals;
+mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,12 +30,11 @@ use dps_core::Provisioner;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::event::Recent;
-use dps_core::id::IdScope;
 use dps_core::operators::Operators;
 use dps_core::store::BoxError;
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
-use dps_examples::config::{Complaint, Config};
+use dps_examples::config::{Complaint, Config, Opened};
 use dps_examples::place::{Place, with_causes};
 use dps_examples::server::Server;
 use dps_openid::OpenId;
@@ -51,6 +51,7 @@ use self::demo_policy::SpreadAndEcho;
 use self::fill::{fill, rehearse};
 use self::help::HELP;
 use self::signals::Signals;
+use self::upkeep::{reread, reseal, sweep};
 
 /// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
 type Wanted = (
@@ -66,14 +67,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How many events are remembered for operators who ask why: some thousand attempts.
 const RECENT_EVENTS: usize = 10_000;
 
-/// How often places that devices have left are looked after.
-const SWEEP: Duration = Duration::from_secs(60);
-
 /// Serves the device provisioning API to any device and the service API to operators, from a configuration
 /// file.
 ///
 /// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
-/// for every decision). SIGTERM and SIGINT let requests in flight end. Records are kept where the
+/// for every decision). SIGTERM and SIGINT let requests in flight end; SIGHUP reads the keys of [seal] again. Records are kept where the
 /// configuration says. Hubs are fakes in memory: no real hub is called.
 #[derive(Debug, Parser)]
 #[command(name = "serve", after_help = HELP)]
@@ -86,6 +84,9 @@ struct Arguments {
     /// Write the configuration over instances and entries that are in the store already.
     #[arg(long, conflicts_with = "check")]
     overwrite: bool,
+    /// While serving, seal all records anew that are not sealed with the current key.
+    #[arg(long, conflicts_with = "check")]
+    reseal: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -120,7 +121,10 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         eprintln!("{}: nothing is wrong with it", arguments.config.display());
         return Ok(());
     }
-    let store = config.records.open().await?;
+    let Opened { store, sealed } = config.records.open().await?;
+    if arguments.reseal && sealed.is_none() {
+        return Err("--reseal: there is no [seal] in the configuration".into());
+    }
     fill(&store, &config, arguments.overwrite, clock.now()).await?;
 
     // Signals that come from now on are not lost.
@@ -196,9 +200,17 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .iter()
         .map(|instance| &instance.scope)
         .collect();
+    let resealed = sealed.filter(|_| arguments.reseal);
+    let upkeep = async {
+        tokio::join!(
+            sweep(&service, &scopes),
+            reseal(resealed.as_ref(), &scopes),
+            reread(config.records.keys.as_deref()),
+        )
+    };
     tokio::select! {
         () = signals.next() => {}
-        () = sweep(&service, &scopes) => {}
+        _ = upkeep => {}
     }
     let drained = server.stop(DRAIN).await?;
     tracing::info!(
@@ -207,28 +219,4 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         "drained"
     );
     Ok(())
-}
-
-/// Cleans what devices left behind when a hub did not answer, and counts registrations for their quota. Never
-/// ends.
-async fn sweep(service: &Provisioner, scopes: &[&IdScope]) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        for scope in scopes {
-            if let Err(error) = service.count_registrations(scope).await {
-                tracing::warn!(%scope, %error, "count");
-            }
-            let mut after = None;
-            loop {
-                match service.sweep(scope, after, 100).await {
-                    Ok(done) if done.next.is_some() => after = done.next,
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%scope, %error, "sweep");
-                        break;
-                    }
-                }
-            }
-        }
-    }
 }

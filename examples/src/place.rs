@@ -1,14 +1,15 @@
 //! Where a store is, as people write it, and how it is opened.
 
 use std::error::Error;
-use std::fmt;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dps_core::id::SecretBytes;
+use dps_core::crypto::AWS_LC;
+use dps_core::seal::SealedStore;
 use dps_core::store::{BoxError, Store};
+use dps_keys_file::KeyFile;
 use dps_store_memory::MemoryStore;
+use dps_store_postgres::{Config, PostgresStore};
 use dps_store_redb::RedbStore;
 
 /// Where records are kept.
@@ -19,7 +20,7 @@ pub enum Place {
     /// In one file, which one process at a time has open.
     File(FilePlace),
     /// In PostgreSQL, for any number of processes.
-    Postgres(Database),
+    Postgres(Box<DatabasePlace>),
 }
 
 /// A file that records are kept in.
@@ -32,11 +33,12 @@ pub struct FilePlace {
 }
 
 /// A database that records are kept in.
-#[derive(Clone)]
-pub struct Database {
-    url: String,
-    password: Option<SecretBytes>,
-    connections: Option<NonZeroU32>,
+#[derive(Clone, Debug)]
+pub struct DatabasePlace {
+    /// How it is reached.
+    pub config: Config,
+    /// Whether its tables are made, or brought up to date, before it is used.
+    pub migrate: bool,
 }
 
 impl Place {
@@ -46,13 +48,28 @@ impl Place {
     /// It is neither.
     pub fn parse(text: &str) -> Result<Self, BoxError> {
         if let Some(path) = text.strip_prefix("redb:").filter(|path| !path.is_empty()) {
-            let (path, cache) = (path.into(), None);
-            return Ok(Self::File(FilePlace { path, cache }));
+            return Ok(Self::file(path));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(Database::parse(text)?));
+            return Self::database(text);
         }
         Err("neither redb:FILE nor postgres://USER@HOST/DATABASE".into())
+    }
+
+    /// A file.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        let (path, cache) = (path.into(), None);
+        Self::File(FilePlace { path, cache })
+    }
+
+    /// A database, by its URL. What it needs is made if it is not there.
+    ///
+    /// # Errors
+    /// It is no URL of a database.
+    pub fn database(url: &str) -> Result<Self, BoxError> {
+        let config = Config::parse(url)?;
+        let migrate = true;
+        Ok(Self::Postgres(Box::new(DatabasePlace { config, migrate })))
     }
 
     /// Opens the store. Blocks the thread while a file is opened.
@@ -63,7 +80,7 @@ impl Place {
         match self {
             Self::Memory => Ok(Arc::new(MemoryStore::new())),
             Self::File(file) => Ok(Arc::new(file.open()?)),
-            Self::Postgres(database) => Err(format!("{database:?}: not yet").into()),
+            Self::Postgres(database) => Ok(Arc::new(database.open().await?)),
         }
     }
 }
@@ -84,6 +101,31 @@ impl FilePlace {
     }
 }
 
+impl DatabasePlace {
+    async fn open(&self) -> Result<PostgresStore, BoxError> {
+        let mut config = self.config.clone();
+        // As all programs of PostgreSQL have it.
+        if !config.has_password()
+            && let Ok(password) = std::env::var("PGPASSWORD")
+        {
+            config = config.with_password(password);
+        }
+        if self.migrate {
+            PostgresStore::migrate(&config).await?;
+        }
+        Ok(PostgresStore::connect(config).await?)
+    }
+}
+
+/// A store whose values are sealed with keys from a file.
+///
+/// # Errors
+/// The file cannot be read, or is not as it has to be.
+pub fn sealed(store: Arc<dyn Store>, keys: &Path) -> Result<Arc<dyn Store>, BoxError> {
+    let keys = Arc::new(KeyFile::open(keys)?);
+    Ok(Arc::new(SealedStore::new(store, keys, AWS_LC)?))
+}
+
 /// What an error says, and why, and why that is so, as far as it tells more than was said.
 #[must_use]
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
@@ -97,39 +139,4 @@ pub fn with_causes(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
-}
-
-impl Database {
-    pub fn parse(url: &str) -> Result<Self, BoxError> {
-        Ok(Self {
-            url: url.to_owned(),
-            password: None,
-            connections: None,
-        })
-    }
-
-    pub fn with_password(mut self, password: &str) -> Self {
-        self.password = Some(SecretBytes::new(password.as_bytes().to_vec()));
-        self
-    }
-
-    pub fn with_connections(mut self, connections: NonZeroU32) -> Self {
-        self.connections = Some(connections);
-        self
-    }
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Database")
-    }
-}
-
-/// A store whose values are sealed with the keys in a file.
-///
-/// # Errors
-/// The file cannot be read, or has no key.
-pub fn sealed(store: Arc<dyn Store>, keys: &Path) -> Result<Arc<dyn Store>, BoxError> {
-    drop(store);
-    Err(format!("{}: not yet", keys.display()).into())
 }

@@ -44,6 +44,9 @@ pub(super) struct StoreTable {
     pub(super) password_file: Option<PathBuf>,
     pub(super) connections: Option<NonZeroU32>,
     #[serde(default)]
+    pub(super) pooler: bool,
+    pub(super) migrate: Option<bool>,
+    #[serde(default)]
     pub(super) memory: bool,
 }
 

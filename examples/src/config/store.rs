@@ -1,13 +1,17 @@
 //! Where records are kept.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
+use dps_core::crypto::AWS_LC;
+use dps_core::seal::SealedStore;
 use dps_core::store::{BoxError, Store};
+use dps_keys_file::KeyFile;
+use dps_store_postgres::Config;
 
 use super::file::{SealTable, StoreTable};
 use super::{Complaint, Context};
-use crate::place::{Database, FilePlace, Place, sealed};
+use crate::place::{DatabasePlace, FilePlace, Place, with_causes};
 
 const MIB: usize = 1 << 20;
 
@@ -16,21 +20,35 @@ const MIB: usize = 1 << 20;
 pub struct Records {
     /// The store.
     pub place: Place,
-    /// The file with the keys that values are sealed with, if they are.
-    pub keys: Option<PathBuf>,
+    /// The keys that values are sealed with, if they are.
+    pub keys: Option<Arc<KeyFile>>,
+}
+
+/// A store that is open.
+#[derive(Debug)]
+pub struct Opened {
+    /// What to read and write.
+    pub store: Arc<dyn Store>,
+    /// The same, if what is in it is sealed.
+    pub sealed: Option<SealedStore<Arc<dyn Store>>>,
 }
 
 impl Records {
     /// Opens the store. Blocks the thread while a file is opened.
     ///
     /// # Errors
-    /// The store or the keys cannot be opened.
-    pub async fn open(&self) -> Result<Arc<dyn Store>, BoxError> {
+    /// It is not there, not ours, of a later version, or somebody else has it.
+    pub async fn open(&self) -> Result<Opened, BoxError> {
         let store = self.place.open().await?;
-        match &self.keys {
-            Some(keys) => sealed(store, keys),
-            None => Ok(store),
-        }
+        let Some(keys) = &self.keys else {
+            let sealed = None;
+            return Ok(Opened { store, sealed });
+        };
+        let sealed = SealedStore::new(store, Arc::clone(keys) as _, AWS_LC)?;
+        Ok(Opened {
+            store: Arc::new(sealed.clone()),
+            sealed: Some(sealed),
+        })
     }
 }
 
@@ -45,9 +63,13 @@ pub(super) fn read(
                     postgres = \"postgres://...\" for a database, memory = true for as long as the process runs";
         return Err(context.complaint("store", what));
     };
+    let keys = seal.map(|table| {
+        let opened = KeyFile::open(context.beside(&table.keys));
+        opened.map_err(|error| context.complaint("seal.keys", with_causes(&error)))
+    });
     Ok(Records {
         place: place(context, table)?,
-        keys: seal.map(|table| context.beside(&table.keys)),
+        keys: keys.transpose()?.map(Arc::new),
     })
 }
 
@@ -72,6 +94,8 @@ fn place(context: &Context<'_>, table: &StoreTable) -> Result<Place, Complaint> 
         ("cache_mib", table.cache_mib.is_some(), "path"),
         ("password_file", table.password_file.is_some(), "postgres"),
         ("connections", table.connections.is_some(), "postgres"),
+        ("pooler", table.pooler, "postgres"),
+        ("migrate", table.migrate.is_some(), "postgres"),
     ] {
         if said && of != *one {
             let what = format!("is for {of}, and records are kept by {one}");
@@ -86,7 +110,7 @@ fn place(context: &Context<'_>, table: &StoreTable) -> Result<Place, Complaint> 
     let Some(url) = &table.postgres else {
         return Ok(Place::Memory);
     };
-    let mut database = Database::parse(url.expose())
+    let mut config = Config::parse(&beside(context, url.expose()))
         .map_err(|error| context.complaint("store.postgres", error))?;
     if let Some(path) = &table.password_file {
         let complaint = |what: String| {
@@ -101,10 +125,28 @@ fn place(context: &Context<'_>, table: &StoreTable) -> Result<Place, Complaint> 
         if password.is_empty() {
             return Err(complaint("is empty".to_owned()));
         }
-        database = database.with_password(password);
+        config = config.with_password(password);
     }
     if let Some(connections) = table.connections {
-        database = database.with_connections(connections);
+        config = config.with_connections(connections.get() as usize);
     }
-    Ok(Place::Postgres(database))
+    Ok(Place::Postgres(Box::new(DatabasePlace {
+        config: config.with_transaction_pooler(table.pooler),
+        migrate: table.migrate.unwrap_or(true),
+    })))
+}
+
+/// The URL with the files that it names as they are seen from the configuration.
+fn beside(context: &Context<'_>, url: &str) -> String {
+    let Some((database, settings)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let file = |setting: &str| match setting.split_once('=') {
+        Some((name @ ("sslrootcert" | "sslcert" | "sslkey"), path)) if path != "system" => {
+            format!("{name}={}", context.beside(Path::new(path)).display())
+        }
+        _ => setting.to_owned(),
+    };
+    let settings: Vec<_> = settings.split('&').map(file).collect();
+    format!("{database}?{}", settings.join("&"))
 }

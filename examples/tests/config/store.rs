@@ -2,7 +2,7 @@
 
 use dps_examples::place::Place;
 
-use crate::support::{Folder, SOUND};
+use crate::support::{Folder, SOUND, key};
 
 const STORE: &str = "[store]\nmemory = true\n";
 
@@ -63,6 +63,14 @@ fn records_are_kept_in_one_place_and_its_settings_are_those_of_that() {
         (
             "path = \"dps.redb\"\nconnections = 3",
             "store.connections: is for postgres, and records are kept by path",
+        ),
+        (
+            "memory = true\npooler = true",
+            "store.pooler: is for postgres, and records are kept by memory",
+        ),
+        (
+            "memory = true\nmigrate = false",
+            "store.migrate: is for postgres, and records are kept by memory",
         ),
     ] {
         let said = complaint(&folder, &format!("[store]\n{table}\n"));
@@ -137,4 +145,24 @@ fn a_password_that_is_not_there_is_complained_of() {
         complaint(&folder, table),
         "serve.toml: store.password_file: password: is empty"
     );
+}
+
+#[test]
+fn keys_that_cannot_be_read_are_complained_of_and_not_shown() {
+    let folder = Folder::new();
+    let seal = "[store]\nmemory = true\n[seal]\nkeys = \"keys.txt\"\n";
+    let said = complaint(&folder, seal);
+    assert!(
+        said.starts_with("serve.toml: seal.keys: keys.txt cannot be read: No such file"),
+        "{said}"
+    );
+    folder.secret("keys.txt", "key 2026-11 hunter2\ncurrent 2026-11\n");
+    let said = complaint(&folder, seal);
+    assert_eq!(
+        said,
+        "serve.toml: seal.keys: keys.txt line 1: the key is not 32 bytes in base64, which are 44 characters"
+    );
+    folder.secret("keys.txt", &key("2026-11", 1));
+    folder.write("serve.toml", &SOUND.replace(STORE, seal));
+    assert!(folder.load().unwrap().records.keys.is_some());
 }

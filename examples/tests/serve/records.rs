@@ -11,7 +11,7 @@ use dps_store_redb::RedbStore;
 
 use crate::assigned;
 use crate::running::{Running, program, service};
-use crate::support::{Folder, SOUND};
+use crate::support::{Folder, SOUND, key};
 
 /// A configuration whose records are in a file.
 fn on_file() -> Folder {
@@ -208,4 +208,77 @@ fn a_file_that_cannot_be_had_is_complained_of_in_one_line() {
         said.starts_with("serve: nowhere/dps.redb: there is no folder nowhere"),
         "{said}"
     );
+}
+
+const SEALED: &str = "path = \"dps.redb\"\n[seal]\nkeys = \"keys.txt\"";
+
+#[tokio::test]
+async fn a_sealed_store_shows_nothing_and_opens_with_its_keys_alone() {
+    let folder = Folder::new();
+    folder.write("serve.toml", &SOUND.replace("memory = true", SEALED));
+    folder.secret("keys.txt", &key("first", 1));
+    let running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, &press(1)).await, 202);
+    running.signal("TERM");
+    let file = std::fs::read(folder.config().with_file_name("dps.redb")).unwrap();
+    let shows = |word: &str| {
+        file.windows(word.len())
+            .any(|bytes| bytes == word.as_bytes())
+    };
+    assert!(shows("press-1"), "ids are looked up");
+    assert!(!shows("west.example.net"));
+
+    // Another key of the same name, another key, and none.
+    let begin = "serve: a stored value cannot be read back: Instance record instance ";
+    folder.secret("keys.txt", &key("first", 2));
+    let said = complaint(&folder);
+    assert!(
+        said.starts_with(&format!("{begin}does not open with key first")),
+        "{said}"
+    );
+    folder.secret("keys.txt", &key("second", 2));
+    let said = complaint(&folder);
+    println!("{said}");
+    folder.write(
+        "serve.toml",
+        &SOUND.replace("memory = true", "path = \"dps.redb\""),
+    );
+    let said = complaint(&folder);
+    println!("{said}");
+}
+
+#[tokio::test]
+async fn keys_are_turned_while_devices_register() {
+    let folder = Folder::new();
+    folder.write("serve.toml", &SOUND.replace("memory = true", SEALED));
+    let (first, second) = (key("first", 1), key("second", 2));
+    folder.secret("keys.txt", &first);
+    let mut running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, &press(1)).await, 202);
+
+    folder.secret(
+        "keys.txt",
+        &format!("{second}{}", first.lines().next().unwrap()),
+    );
+    running.tell("HUP");
+    running.hear("keys read");
+    assert_eq!(told(&folder, &running, &press(2)).await, 202);
+    folder.secret("keys.txt", &second.replace('C', "D"));
+    running.tell("HUP");
+    running.hear("keys stay as they were");
+    assert_eq!(told(&folder, &running, &press(2)).await, 202);
+    running.signal("TERM");
+
+    folder.secret(
+        "keys.txt",
+        &format!("{second}{}", first.lines().next().unwrap()),
+    );
+    let mut running = Running::start_with(&folder, &["--reseal"]);
+    running.hear("resealed");
+    running.signal("TERM");
+    // The old key is needed no more.
+    folder.secret("keys.txt", &second);
+    let running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, &press(1)).await, 202);
+    running.signal("TERM");
 }

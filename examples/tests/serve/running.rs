@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 use dps_examples::device::Service;
 use rustls_pki_types::CertificateDer;
@@ -24,6 +24,7 @@ pub(super) fn program() -> PathBuf {
 
 pub(super) struct Running {
     process: Child,
+    log: BufReader<ChildStderr>,
     pub(super) address: SocketAddr,
     mqtts: Option<SocketAddr>,
     amqps: Option<SocketAddr>,
@@ -38,23 +39,19 @@ impl Running {
         let mut process = Command::new(program())
             .arg(folder.config())
             .args(more)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", "warn,serve=info")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap());
         let mut line = String::new();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("https listening on ");
         let Some(address) = address else {
             let mut said = String::new();
-            process
-                .stderr
-                .take()
-                .unwrap()
-                .read_to_string(&mut said)
-                .unwrap();
+            log.read_to_string(&mut said).unwrap();
             panic!("{line}{said}")
         };
         let config = fs::read_to_string(folder.config()).unwrap();
@@ -73,17 +70,28 @@ impl Running {
             mqtts,
             amqps,
             process,
+            log,
         }
     }
 
     pub(super) fn signal(mut self, name: &str) -> ExitStatus {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+        self.tell(name);
         self.process.wait().unwrap()
+    }
+
+    pub(super) fn tell(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it logs this.
+    pub(super) fn hear(&mut self, text: &str) {
+        let mut heard = String::new();
+        while !heard.lines().last().unwrap_or_default().contains(text) {
+            let read = self.log.read_line(&mut heard).unwrap();
+            assert!(read > 0, "{text} is not in\n{heard}");
+        }
     }
 }
 
