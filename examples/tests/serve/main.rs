@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[cfg(unix)]
+mod postgres;
 mod records;
 mod running;
 #[path = "../support/mod.rs"]
