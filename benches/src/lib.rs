@@ -34,6 +34,7 @@ pub mod measure;
 pub mod packets;
 pub mod pki;
 pub mod process;
+pub mod rows;
 mod run;
 pub mod server;
 pub mod table;

@@ -196,6 +196,14 @@ impl Bench {
         }
     }
 
+    /// Moves a process, and what it will start, to the servers' CPU.
+    pub fn pin_to_server_cpu(&self, pid: u32) {
+        if let Some(cpu) = &self.server_cpu {
+            let mut command = Command::new("taskset");
+            let _ = command.args(["-apc", cpu, &pid.to_string()]).output();
+        }
+    }
+
     /// A command that will run on the servers' CPU.
     pub fn on_server_cpu(&self, program: impl AsRef<OsStr>) -> Command {
         match &self.server_cpu {

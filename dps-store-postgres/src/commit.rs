@@ -1,5 +1,7 @@
 //! Commits: what waits goes out in one statement, and each is all or nothing all the same.
 
+mod spread;
+
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -12,9 +14,9 @@ use crate::error::{DatabaseError, Failure};
 use crate::link::Link;
 use crate::place::{place, scope_of};
 use crate::queue::{Job, Kind, Ran};
-use crate::read::{padded, versions};
+use crate::read::versions;
 use crate::schema::take_versions;
-use crate::sql::{ABSENT, ANY, Batch, Place, Put, spread, together};
+use crate::sql::{ABSENT, ANY, Batch, Place, Put, together};
 
 /// Rows in one statement, unless one commit has more.
 const MOST_TOGETHER: usize = 256;
@@ -183,7 +185,9 @@ impl Named {
     /// Whether any was named before; names all.
     fn any_again(&mut self, shard: &Shard, writes: &[Write]) -> bool {
         let mut again = false;
-        for write in writes {
+        let nothing =
+            |write: &&Write| matches!((&write.change, write.expect), (Change::Keep, Expect::Any));
+        for write in writes.iter().filter(|write| !nothing(write)) {
             let hash = self.hasher.hash_one((&shard.scope, write.table, &write.id));
             again |= !self.seen.insert(hash);
         }
@@ -222,7 +226,7 @@ async fn write(
     link.forget_warning();
     match layout {
         Layout::Together => drop(link.rows(&together::write(&batch)).await?),
-        Layout::Spread => write_spread(link, &batch).await?,
+        Layout::Spread => spread::write(link, &batch).await?,
     }
     // Somebody cancelled the wait for the standby: the server says that it has committed, and warns.
     match link.warning() {
@@ -270,90 +274,6 @@ fn number(expect: Expect) -> i64 {
             Ok(version) if version > 0 => version,
             _ => i64::MAX,
         },
-    }
-}
-
-/// Where rows are spread: one statement if that is enough, else a transaction whose commit waits until all is seen.
-async fn write_spread(link: &mut Link, batch: &Batch) -> Result<(), Failure> {
-    let puts: Vec<_> = batch.puts.chunks(MOST_SPREAD).map(spread::put).collect();
-    if let ([put], true) = (puts.as_slice(), batch.only_puts()) {
-        return link.rows(put).await.map(drop);
-    }
-    link.run("BEGIN").await?;
-    match write_within(link, batch, puts).await {
-        Ok(()) => link.run("COMMIT").await,
-        Err(failure) => {
-            if failure.keeps_connection() {
-                link.run("ROLLBACK").await?;
-            }
-            Err(failure)
-        }
-    }
-}
-
-async fn write_within(
-    link: &mut Link,
-    batch: &Batch,
-    puts: Vec<crate::sql::Statement>,
-) -> Result<(), Failure> {
-    let exact = |(_, expected): &&(Place, i64)| *expected > 0;
-    let locks: Vec<_> = batch
-        .keeps
-        .iter()
-        .chain(batch.deletes.iter().filter(exact))
-        .collect();
-    let deletes: Vec<_> = batch.deletes.iter().map(|(place, _)| place).collect();
-    let absent: Vec<_> = batch.absent.iter().collect();
-    let places: Vec<_> = locks.iter().map(|(place, _)| place).collect();
-    let mut statements: Vec<_> = places
-        .chunks(MOST_SPREAD)
-        .map(|places| spread::lock(&padded(places)))
-        .collect();
-    let locking = statements.len();
-    statements.extend(
-        deletes
-            .chunks(MOST_SPREAD)
-            .map(|places| spread::delete(&padded(places))),
-    );
-    statements.extend(puts);
-    // Last, when all else is locked.
-    let looking = statements.len();
-    statements.extend(
-        absent
-            .chunks(MOST_SPREAD)
-            .map(|places| spread::read(&padded(places))),
-    );
-    // Rows that stand for those that are only put are seen by their own transaction, and have been checked.
-    let mine: HashSet<&Place> = batch.puts.iter().map(|put| &put.place).collect();
-    let answers = link.pipeline(&statements).await?;
-    let mut held = 0;
-    for row in answers[..locking].iter().flatten() {
-        let (table, id): (i16, &[u8]) = (
-            row.try_get(0).map_err(Failure::from)?,
-            row.try_get(1).map_err(Failure::from)?,
-        );
-        let version: i64 = row.try_get(2).map_err(Failure::from)?;
-        let same = |(place, expected): &&&(Place, i64)| {
-            place.table == table && place.id == id && *expected == version
-        };
-        held += usize::from(locks.iter().any(|lock| same(&lock)));
-    }
-    for row in answers[looking..].iter().flatten() {
-        let (table, id): (i16, &[u8]) = (
-            row.try_get(0).map_err(Failure::from)?,
-            row.try_get(1).map_err(Failure::from)?,
-        );
-        if !mine
-            .iter()
-            .any(|place| place.table == table && place.id == id)
-        {
-            return Err(Failure::Unexpected);
-        }
-    }
-    if held == locks.len() {
-        Ok(())
-    } else {
-        Err(Failure::Unexpected)
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -172,7 +172,8 @@ impl Wire {
         while !self.ended {
             match (self.poll)(cx) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                    if notice.parsed_severity() == Some(Severity::Warning) {
+                    let warns = notice.parsed_severity() == Some(Severity::Warning);
+                    if warns && *notice.code() == SqlState::WARNING {
                         self.warning = Some(notice.message().to_owned());
                     }
                 }

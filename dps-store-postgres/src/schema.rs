@@ -138,6 +138,10 @@ pub(crate) async fn check(link: &mut Link) -> Result<(), DatabaseError> {
 
 /// Notes which form records have from now on.
 pub(crate) async fn raise_format(link: &mut Link) -> Result<(), DatabaseError> {
+    let found = numbers(link).await.map_err(Failure::error)?;
+    if found.records >= i64::from(RECORD_FORMAT) {
+        return Ok(());
+    }
     let raise = Statement {
         text: "UPDATE dps_meta SET number = $1 WHERE name = 'record_format' AND number < $1".into(),
         values: vec![Param::Big(RECORD_FORMAT.into())],

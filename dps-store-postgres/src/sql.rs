@@ -4,6 +4,9 @@
 //! version; a row that was in the way has more than 0 afterwards, and then the statement divides by zero, which undoes
 //! all of it. So a commit is one statement that needs no answer half-way.
 
+pub(crate) mod spread;
+pub(crate) mod together;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -182,7 +185,7 @@ impl Builder {
     }
 
     /// `shard = $1 AND (… OR …)`.
-    fn of_shard<'a>(&mut self, places: &[&'a Place]) -> &mut Self {
+    fn of_shard(&mut self, places: &[&Place]) -> &mut Self {
         self.text("shard = ");
         let shard = places
             .first()
@@ -209,154 +212,6 @@ const UPSERT: &str = " ON CONFLICT (shard, tbl, id) DO UPDATE SET version = excl
     expected = CASE WHEN excluded.expected = -1 OR excluded.expected = t.version THEN 0 ELSE 1 END, \
     value = excluded.value";
 const RAISE: &str = " RETURNING 1 / (CASE WHEN t.expected > 0 THEN 0 ELSE 1 END)";
-
-/// Statements for a single server: any number of rows, of any shards, is one text.
-pub(crate) mod together {
-    use super::*;
-
-    /// Rows of position, version, value.
-    pub(crate) fn read(places: &[Place]) -> Statement {
-        let mut sql = Builder::default();
-        sql.text("SELECT k.n, r.version, r.value FROM ")
-            .places(places.iter());
-        sql.text(") WITH ORDINALITY AS k(shard, tbl, id, n) JOIN dps_record AS r ON ")
-            .text(SAME);
-        sql.done()
-    }
-
-    /// All of a batch.
-    pub(crate) fn write(batch: &Batch) -> Statement {
-        let mut sql = Builder::default();
-        sql.text(NOTE);
-        if batch.only_puts() {
-            insert(&mut sql, &batch.puts);
-            sql.text(RAISE);
-            return sql.done();
-        }
-        let mut holds = Vec::new();
-        let mut comma = "WITH ";
-        if !batch.puts.is_empty() {
-            sql.text(comma).text("put AS (");
-            insert(&mut sql, &batch.puts);
-            sql.text(" RETURNING t.expected)");
-            holds.push("NOT EXISTS (SELECT 1 FROM put WHERE expected > 0)".to_owned());
-            comma = ", ";
-        }
-        if !batch.deletes.is_empty() {
-            sql.text(comma)
-                .text("gone AS (DELETE FROM dps_record AS r USING ");
-            sql.numbered(batch.deletes.iter())
-                .text(" AS k(shard, tbl, id, expected) WHERE ")
-                .text(SAME);
-            sql.text(" AND (k.expected = -1 OR k.expected = r.version) RETURNING k.expected)");
-            holds.push("(SELECT count(*) FROM gone WHERE expected > 0) = ".to_owned());
-            comma = ", ";
-        }
-        if !batch.keeps.is_empty() {
-            sql.text(comma)
-                .text("kept AS (SELECT 1 FROM ")
-                .numbered(batch.keeps.iter());
-            sql.text(" AS k(shard, tbl, id, version) JOIN dps_record AS r ON ")
-                .text(SAME);
-            sql.text(" AND r.version = k.version FOR UPDATE OF r)");
-            holds.push("(SELECT count(*) FROM kept) = ".to_owned());
-            comma = ", ";
-        }
-        // Without one of them there would be nothing before the SELECT, and nothing is needed.
-        let _ = comma;
-        sql.text(" SELECT 1 / (CASE WHEN true");
-        for hold in holds {
-            sql.text(" AND ").text(&hold);
-            let number = if hold.contains("gone") {
-                batch
-                    .deletes
-                    .iter()
-                    .filter(|(_, expected)| *expected > 0)
-                    .count()
-            } else if hold.contains("kept") {
-                batch.keeps.len()
-            } else {
-                continue;
-            };
-            sql.value(Param::Big(i64::try_from(number).unwrap_or(i64::MAX)));
-        }
-        if !batch.absent.is_empty() {
-            sql.text(" AND NOT EXISTS (SELECT 1 FROM ")
-                .places(batch.absent.iter());
-            sql.text(") AS k(shard, tbl, id) JOIN dps_record AS r ON ")
-                .text(SAME)
-                .text(")");
-        }
-        sql.text(" THEN 1 ELSE 0 END)");
-        sql.done()
-    }
-
-    fn insert(sql: &mut Builder, puts: &[Put]) {
-        sql.text(INTO)
-            .text("SELECT * FROM ")
-            .places(puts.iter().map(|put| &put.place))
-            .text(", ");
-        sql.value(Param::ManyBig(puts.iter().map(|put| put.version).collect()))
-            .text("::int8[], ");
-        sql.value(Param::ManyBig(
-            puts.iter().map(|put| put.expected).collect(),
-        ))
-        .text("::int8[], ");
-        sql.value(Param::ManyBytes(
-            puts.iter().map(|put| put.scope.clone()).collect(),
-        ));
-        sql.text("::bytea[], ");
-        sql.value(Param::ManyBytes(
-            puts.iter().map(|put| put.value.clone()).collect(),
-        ));
-        sql.text("::bytea[])").text(UPSERT);
-    }
-}
-
-/// Statements for rows that are spread by shard: each keeps to one.
-pub(crate) mod spread {
-    use super::*;
-
-    /// Rows of table, id, version, value.
-    pub(crate) fn read(places: &[&Place]) -> Statement {
-        let mut sql = Builder::default();
-        sql.text("SELECT tbl, id, version, value FROM dps_record WHERE ")
-            .of_shard(places);
-        sql.done()
-    }
-
-    pub(crate) fn put(puts: &[Put]) -> Statement {
-        let mut sql = Builder::default();
-        sql.text(NOTE).text(INTO).text("VALUES ");
-        for (nth, put) in puts.iter().enumerate() {
-            sql.text(if nth == 0 { "(" } else { ", (" });
-            sql.value(Param::Bytes(put.place.shard.clone())).text(", ");
-            sql.value(Param::Small(put.place.table)).text(", ");
-            sql.value(Param::Bytes(put.place.id.clone())).text(", ");
-            sql.value(Param::Big(put.version)).text(", ");
-            sql.value(Param::Big(put.expected)).text(", ");
-            sql.value(Param::Bytes(put.scope.clone())).text(", ");
-            sql.value(Param::Bytes(put.value.clone())).text(")");
-        }
-        sql.text(UPSERT).text(RAISE);
-        sql.done()
-    }
-
-    /// Rows of table, id, version, which then stay as they are until the transaction ends.
-    pub(crate) fn lock(places: &[&Place]) -> Statement {
-        let mut sql = Builder::default();
-        sql.text("SELECT tbl, id, version FROM dps_record WHERE ")
-            .of_shard(places);
-        sql.text(" ORDER BY tbl, id FOR UPDATE");
-        sql.done()
-    }
-
-    pub(crate) fn delete(places: &[&Place]) -> Statement {
-        let mut sql = Builder::default();
-        sql.text("DELETE FROM dps_record WHERE ").of_shard(places);
-        sql.done()
-    }
-}
 
 /// A page of a table over all shards: rows of id, version, value.
 pub(crate) fn scan(

@@ -12,22 +12,30 @@ use dps_testkit::crash::Assembly;
 use dps_testkit::hubs::FakeHubs;
 use dps_testkit::postgres::Database;
 
-use common::{connect, fresh, run};
+use tokio_postgres::{Client, NoTls};
+
+use common::{connect, fresh, run, runtime};
 
 thread_local! {
     /// One database a test, emptied for each of the many processes that are born and die in it.
-    static OPEN: OnceCell<(Database, PostgresStore)> = const { OnceCell::new() };
+    static OPEN: OnceCell<(PostgresStore, Client, Database)> = const { OnceCell::new() };
 }
 
 fn assembly() -> Assembly {
     let store = OPEN.with(|open| {
-        let (database, store) = open.get_or_init(|| {
+        let (store, client, _) = open.get_or_init(|| {
             let database = fresh();
             let config = Config::parse(database.url()).unwrap();
-            let store = run(connect(config)).unwrap();
-            (database, store)
+            run(async {
+                let store = connect(config).await.unwrap();
+                let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
+                    .await
+                    .unwrap();
+                runtime().spawn(connection);
+                (store, client, database)
+            })
         });
-        database.psql("DELETE FROM dps_record").unwrap();
+        run(client.batch_execute("DELETE FROM dps_record")).unwrap();
         store.clone()
     });
     let store: Arc<dyn Store> = Arc::new(store);

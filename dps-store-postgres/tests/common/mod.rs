@@ -1,6 +1,8 @@
 //! Stores on databases of their own, with a runtime that lives as long as the test.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub(crate) mod words;
+
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 

@@ -1,0 +1,348 @@
+//! Registrations kept in PostgreSQL, beside the best statements that a bare client could send for the same rows.
+//!
+//! `cargo bench --bench postgres [-- many one statements]`: all parts, or those named. Needs PostgreSQL's own programs.
+
+#![allow(clippy::future_not_send, reason = "one thread")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use dps_benches::measure::{Figures, Window};
+use dps_benches::process::{cpu_time, waited_for_cpu};
+use dps_benches::{Bench, bench_main, rows, table, world};
+use dps_core::Provisioner;
+use dps_core::id::ApiVersion;
+use dps_core::store::Store;
+use dps_store_postgres::{Config, PostgresStore};
+use dps_testkit::postgres::{Server, ServerError};
+use tokio::task::LocalSet;
+
+/// Devices that register at once.
+const AT_ONCE: u64 = 64;
+/// Registrations that are there before anybody comes.
+const THERE: u64 = 300_000;
+
+fn main() {
+    bench_main(&[], async |bench, set| {
+        let server = match Server::options()
+            .with_setting("shared_buffers", "1GB")
+            .with_setting("max_wal_size", "8GB")
+            .start()
+        {
+            Ok(server) => server,
+            Err(ServerError::Missing) => {
+                println!("skipped: {}", ServerError::Missing);
+                return Ok(());
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        };
+        if let Some(pid) = server.pid() {
+            bench.pin_to_server_cpu(pid);
+        }
+        let place = Place::new(server, bench).await;
+        if bench.wants("many") {
+            many(bench, set, &place).await?;
+        }
+        if bench.wants("one") {
+            one(bench, set, &place).await?;
+        }
+        if bench.wants("statements") {
+            statements(bench, set, &place).await;
+        }
+        Ok(())
+    })
+}
+
+/// A server, a database that is filled, and numbers of devices that nobody has used.
+struct Place {
+    server: Server,
+    url: String,
+    next: AtomicU64,
+}
+
+impl Place {
+    async fn new(server: Server, bench: &Bench) -> Self {
+        let url = server.database().expect("a database");
+        PostgresStore::migrate(&config(&url)).await.expect("tables");
+        let store = connect(&url).await;
+        world::fill(&store, &world::instance(None), &[world::key_group()], 0).await;
+        let there = bench.distinct(THERE);
+        server.psql_in(&url, &rows::filling(there)).expect("rows");
+        server
+            .psql_in(&url, "VACUUM ANALYZE dps_record")
+            .expect("statistics");
+        Self {
+            server,
+            url,
+            next: AtomicU64::new(1_000_000),
+        }
+    }
+
+    fn device(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+fn config(url: &str) -> Config {
+    Config::parse(url).expect("the server's own URL")
+}
+
+async fn connect(url: &str) -> Arc<dyn Store> {
+    Arc::new(PostgresStore::connect(config(url)).await.expect("a store"))
+}
+
+/// Whoever registers devices, so many at once.
+enum Who {
+    Ours(Rc<Provisioner>),
+    Bare(Vec<Rc<rows::Bare>>, usize, rows::Reads),
+}
+
+struct Contestant {
+    label: String,
+    who: Who,
+    at_once: u64,
+}
+
+async fn many(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
+    let all = [
+        bare(
+            place,
+            "bare: 32 a statement, 2 in flight",
+            2,
+            32,
+            rows::Reads::Twice,
+        )
+        .await,
+        bare(place, "the same, reading once", 2, 32, rows::Reads::Once).await,
+        bare(
+            place,
+            "bare: 16 connections, 1 a statement",
+            16,
+            1,
+            rows::Reads::Twice,
+        )
+        .await,
+        ours(place, AT_ONCE).await,
+    ];
+    let found = alternate(bench, set, place, &all, 400).await?;
+    table::title(
+        "First registrations in PostgreSQL, 64 devices at once",
+        &format!(
+            "Fixed: PostgreSQL in a process of its own, fsync on, {} registrations there already, a group's\n\
+             symmetric key, hubs that answer at once; {}.\n\
+             A bare client sends what the store is asked for (two reads of three records, two commits) for 32\n\
+             devices in each statement, and computes nothing.",
+            bench.distinct(THERE),
+            bench.pinning()
+        ),
+    );
+    table::costs("registration", &found);
+    table::verdict(&found[3], &found[0], 0.70);
+    seen(&found[3], &found[0]);
+    Ok(())
+}
+
+async fn one(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
+    let all = [
+        bare(place, "bare: one after the other", 1, 1, rows::Reads::Twice).await,
+        bare(place, "the same, reading once", 1, 1, rows::Reads::Once).await,
+        ours(place, 1).await,
+    ];
+    let found = alternate(bench, set, place, &all, 100).await?;
+    table::title(
+        "First registrations in PostgreSQL, one device after the other",
+        "Fixed: as above, but nobody else is there; statements are prepared.",
+    );
+    table::costs("registration", &found);
+    table::verdict(&found[2], &found[0], 0.85);
+    seen(&found[2], &found[0]);
+    Ok(())
+}
+
+fn seen(ours: &Figures, other: &Figures) {
+    let pairs = ours.windows.iter().zip(&other.windows);
+    let ratio =
+        dps_benches::measure::Spread::of(pairs.map(|(mine, theirs)| mine.rate / theirs.rate));
+    println!(
+        "rate seen by the clients: {:.2} [{:.2}-{:.2}] of {}'s\n",
+        ratio.median, ratio.least, ratio.greatest, other.label
+    );
+}
+
+async fn bare(
+    place: &Place,
+    label: &str,
+    tasks: usize,
+    devices: usize,
+    reads: rows::Reads,
+) -> Contestant {
+    let mut all = Vec::new();
+    for _ in 0..tasks {
+        all.push(Rc::new(rows::Bare::connect(&place.url).await));
+    }
+    let at_once = (tasks * devices) as u64;
+    Contestant {
+        label: label.to_owned(),
+        who: Who::Bare(all, devices, reads),
+        at_once,
+    }
+}
+
+async fn ours(place: &Place, at_once: u64) -> Contestant {
+    let service = Rc::new(world::service(&connect(&place.url).await));
+    Contestant {
+        label: "Provisioner on PostgresStore".to_owned(),
+        who: Who::Ours(service),
+        at_once,
+    }
+}
+
+/// Lets `contestant` register so many devices, or some more.
+async fn register(set: &LocalSet, place: &Place, contestant: &Contestant, count: u64) -> u64 {
+    let left = Rc::new(AtomicU64::new(count));
+    let mut tasks = Vec::new();
+    match &contestant.who {
+        Who::Ours(service) => {
+            let first = place.next.fetch_add(count, Ordering::Relaxed);
+            for _ in 0..contestant.at_once {
+                let (left, service) = (Rc::clone(&left), Rc::clone(service));
+                tasks.push(set.spawn_local(async move {
+                    let version = ApiVersion::usual();
+                    while let Some(nth) = take(&left, 1) {
+                        world::register(&service, world::hello(first + nth), &version).await;
+                    }
+                }));
+            }
+        }
+        Who::Bare(clients, devices, reads) => {
+            let size = *devices as u64;
+            let first = place.next.fetch_add(count + size, Ordering::Relaxed);
+            for client in clients {
+                let (left, client, reads) = (Rc::clone(&left), Rc::clone(client), *reads);
+                tasks.push(set.spawn_local(async move {
+                    while let Some(nth) = take(&left, size) {
+                        client.register(first + nth, size, reads).await;
+                    }
+                }));
+            }
+        }
+    }
+    for task in tasks {
+        task.await.expect("no registration fails");
+    }
+    count
+}
+
+fn take(left: &AtomicU64, size: u64) -> Option<u64> {
+    let less = |now: u64| (now >= size).then(|| now - size);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        .ok()
+        .map(|now| now - size)
+}
+
+/// Lets them take turns, and reads what the server and its processes spent.
+async fn alternate(
+    bench: &Bench,
+    set: &LocalSet,
+    place: &Place,
+    all: &[Contestant],
+    per_slot: u64,
+) -> io::Result<Vec<Figures>> {
+    let pid = place
+        .server
+        .pid()
+        .ok_or_else(|| io::Error::other("the server is gone"))?;
+    let figures = |one: &Contestant| Figures {
+        label: one.label.clone(),
+        windows: Vec::new(),
+        failed: 0,
+    };
+    let mut found: Vec<_> = all.iter().map(figures).collect();
+    let (rounds, times) = if bench.quick() { (1, 2) } else { (7, per_slot) };
+    for round in 0..=rounds {
+        for (one, figures) in all.iter().zip(&mut found) {
+            let count = one.at_once * if one.at_once > 1 { times } else { times * 20 };
+            let (from, cpu, waited) = (Instant::now(), cpu_time(pid), waited_for_cpu(pid));
+            let done = register(set, place, one, count).await as f64;
+            let passed = from.elapsed().as_secs_f64();
+            let cpu = (cpu_time(pid) - cpu).as_secs_f64();
+            let waited = waited_for_cpu(pid).saturating_sub(waited).as_secs_f64();
+            if round > 0 {
+                figures.windows.push(Window {
+                    cpu_micros: cpu * 1e6 / done,
+                    rate: done / passed,
+                    busy: cpu / passed,
+                    waited: waited / passed,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How many statements the server saw for each registration; each is a round trip of its own.
+async fn statements(bench: &Bench, set: &LocalSet, place: &Place) {
+    table::title(
+        "Statements, each a round trip, for each registration",
+        "Fixed: as above.",
+    );
+    for at_once in [1, AT_ONCE] {
+        let count = bench.distinct(6_400).max(at_once);
+        let idle = transactions(set, place, at_once, 0).await;
+        let busy = transactions(set, place, at_once, count).await;
+        println!(
+            "{at_once} at once: {:.2}",
+            (busy - idle) as f64 / count as f64
+        );
+    }
+}
+
+/// Transactions of one store from its opening to its end.
+async fn transactions(set: &LocalSet, place: &Place, at_once: u64, count: u64) -> i64 {
+    let name = place
+        .url
+        .rsplit('/')
+        .next()
+        .and_then(|rest| rest.split('?').next())
+        .unwrap_or_default();
+    let committed = || {
+        let question = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'");
+        place
+            .server
+            .psql(&question)
+            .expect("statistics")
+            .parse::<i64>()
+            .expect("a number")
+    };
+    let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
+    let connected = || {
+        place
+            .server
+            .psql(&others)
+            .expect("a number")
+            .parse::<i64>()
+            .expect("a number")
+    };
+    let before_connections = connected();
+    let before = committed();
+    let contestant = ours(place, at_once).await;
+    let last = place.device();
+    let Who::Ours(service) = &contestant.who else {
+        return 0;
+    };
+    // All connections have something to do, so that each is open before anything is counted.
+    while connected() < before_connections + 8 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    world::register(service, world::hello(last), &ApiVersion::usual()).await;
+    register(set, place, &contestant, count).await;
+    drop(contestant);
+    while connected() > before_connections {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    committed() - before
+}
