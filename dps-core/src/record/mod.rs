@@ -12,6 +12,7 @@ mod issuer;
 mod place;
 mod registration;
 mod rule;
+mod slot;
 mod tally;
 
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ pub(crate) use self::instance::{
 };
 pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
 pub(crate) use self::registration::{decode_registration, encode_registration};
+pub(crate) use self::slot::shard_of;
 pub(crate) use self::tally::{decode_tally, encode_tally, tally_key, tally_keys};
 use crate::hub::Place;
 use crate::id::{GroupId, IdScope, RegistrationId};
