@@ -173,6 +173,7 @@ pub mod tenant;
 pub mod time;
 pub mod tpm;
 pub mod trace;
+pub mod transfer;
 pub mod twin;
 
 pub use provisioner::{
