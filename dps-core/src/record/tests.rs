@@ -337,3 +337,52 @@ fn records_live_where_they_did_yesterday() {
     let ids = fixed.each_ref().map(|key| &*key.id);
     assert_eq!(ids, ["epoch", "instance", "nonce-key"]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_name_tells_where_its_record_lives(
+        device in "[a-z0-9][a-z0-9._:-]{0,126}[a-z0-9-]",
+        group in "[a-z0-9][a-z0-9._:-]{0,126}[a-z0-9-]",
+        at in "[A-Za-z0-9#/._:-]{1,128}",
+    ) {
+        let scope = IdScope::parse("0ne00ABCDEF").unwrap();
+        let keys = DeviceKeys::new(&scope, &RegistrationId::parse(&device).unwrap());
+        let at = Place {
+            hub: HubName::parse("a.hub.example").unwrap(),
+            device: DeviceId::parse(&at).unwrap_or_else(|_| DeviceId::parse("d").unwrap()),
+        };
+        let own = |table: Table, id: &str| {
+            let found = shard_of(&scope, table, id).unwrap();
+            assert_eq!((&found.scope, found.slot), (&scope, keys.shard.slot));
+        };
+        for table in [Table::Enrollment, Table::Registration, Table::Challenge] {
+            own(table, &keys.key(table).id);
+        }
+        own(Table::Member, &keys.member_id(&GroupId::parse(&group).unwrap()));
+        own(Table::Leaving, &keys.leaving_id(&at));
+        for table in [Table::Instance, Table::Certificate, Table::Group] {
+            proptest::prop_assert_eq!(shard_of(&scope, table, &group).unwrap(), configuration(&scope));
+        }
+    }
+}
+
+#[test]
+fn the_count_of_a_slot_lives_in_it_and_other_names_live_nowhere() {
+    let scope = IdScope::parse("0ne00ABCDEF").unwrap();
+    for key in tally_keys(&scope) {
+        assert_eq!(shard_of(&scope, key.table, &key.id), Some(key.shard));
+    }
+    for (table, id) in [
+        (Table::Tally, "enrollments/0"),
+        (Table::Tally, "enrollments/65"),
+        (Table::Tally, "enrollments/x"),
+        (Table::Tally, "9"),
+        (Table::Member, "presses"),
+        (Table::Member, "presses/"),
+        (Table::Leaving, "press-1"),
+        (Table::Leaving, "/a/b"),
+        (Table::Registration, ""),
+    ] {
+        assert_eq!(shard_of(&scope, table, id), None, "{table:?} {id}");
+    }
+}
