@@ -1,9 +1,11 @@
 //! Yesterday's records, frozen: each must be read as what it meant, and written as it was.
 //!
-//! A sample may be added; one that stands here is never changed.
+//! A sample may be added; one that stands here is never changed. Where the shape of a record changes nevertheless, the
+//! sample moves to `older/`, and a test says what it is read as: see `SHAPE_CHANGED`.
 
 mod control;
 mod entries;
+mod older;
 mod round_trips;
 
 use std::net::IpAddr;
@@ -27,6 +29,12 @@ use crate::trace::{Entry, Step, Trace};
 /// The certificate of all samples, in base64.
 const CERTIFICATE: &str = "MIIBeDCCAR+gAwIBAgIUPosV9X3BCxpU1ECAcdWyCID6UzwwCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGRnJvemVuMCAXDTI2MTEyMTAzMzQ0MloYDzIwNTQwNDA4MDMzNDQyWjARMQ8wDQYDVQQDDAZGcm96ZW4wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQQsvkJSxsfNkIffhpv+vBz3ggdi28klDlWhQvrHgyK69pGlaL2HrRh72Pzc38wDv3UoydAyyoMxNhbNmzpKES+o1MwUTAdBgNVHQ4EFgQUo2dnjZeLX2FJdRBt6oGwdhHYuikwHwYDVR0jBBgwFoAUo2dnjZeLX2FJdRBt6oGwdhHYuikwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBspK/P0Xwl2JHT6fwLrsN2uJU6/zFvq/TYS8FDAeInTgIgb9YkDkicD9tSfdiV/gZO81GPTeAWRl6PraYr2U/YOqw=";
 
+const SHAPE_CHANGED: &str = "A stored shape is another one than it was. Stores have records of the old one, and nodes of \
+    the last version may read and write the same store. So: (1) if it need not change, change it back; (2) what was there \
+    must still be read: keep the old sample in tests/older, with a test of what it means; (3) if a node of the last \
+    version cannot read what is written now, or would lose something by writing it again, raise store::RECORD_FORMAT, and \
+    say so in the change log; (4) then bring the sample and the digest in tests/older.rs up to date.";
+
 /// Asserts that `sample` is how `value` is written, and that it is read as that.
 ///
 /// Values are compared as they are shown and as they are written, for keys are not shown.
@@ -38,8 +46,8 @@ fn frozen<T: std::fmt::Debug>(
 ) {
     let sample = sample.trim_end().replace("CERTIFICATE", CERTIFICATE);
     let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-    assert_eq!(text(encode(value).unwrap()), sample);
-    let read = decode(sample.as_bytes()).unwrap();
+    assert_eq!(text(encode(value).unwrap()), sample, "{SHAPE_CHANGED}");
+    let read = decode(sample.as_bytes()).expect(SHAPE_CHANGED);
     assert_eq!(format!("{read:?}"), format!("{value:?}"));
     assert_eq!(text(encode(&read).unwrap()), sample);
     // A member that is added tomorrow does not keep today's nodes from reading.
