@@ -108,6 +108,15 @@ tpm_tools() {
   swtpm --version
 }
 
+# What the FIPS build of AWS-LC is built with.
+fips_tools() {
+  need cc gcc libc6-dev
+  need cmake cmake
+  need go golang-go
+  cmake --version | head -n 1
+  go version
+}
+
 # Where cargo puts what it builds.
 target_directory() {
   cargo metadata --format-version 1 --no-deps --locked | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'

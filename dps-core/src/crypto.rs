@@ -1,4 +1,16 @@
 //! The primitives that an assembly may swap, as one value.
+//!
+//! # FIPS 140
+//!
+//! With the feature `fips`, `AWS_LC` is the FIPS build of AWS-LC (`aws-lc-fips-sys`), and so is everything else in the build
+//! that uses `aws-lc-rs`, TLS with `dps-transport`'s feature of the same name included. [`Crypto::fips`] asks the library
+//! itself, which has run its self-tests by then. Building takes cmake, Go and a C compiler.
+//!
+//! It covers signatures of certificates and tokens of providers, keys that are wrapped for TPMs, sealing of values at rest
+//! with nonces drawn within the module, random bytes, and TLS. It does **not** cover what comes from the crates `sha2`,
+//! `hmac`, `sha1` and `aes`: signatures of symmetric keys and keys derived for devices, hashes of certificates and ids, and what
+//! is in a TPM's challenge besides RSA and ECDH. Whether the version that is linked has a certificate is for whoever needs
+//! one to find out, and to pin: versions of `aws-lc-rs` from 1.17 on will do.
 
 use std::fmt::Debug;
 

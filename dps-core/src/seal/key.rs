@@ -26,6 +26,11 @@ impl KeyName {
     /// # Errors
     /// [`IdError`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, IdError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn check(text: &str) -> Result<(), IdError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:/".contains(&b);
         match text.bytes().position(|b| !allowed(b)) {
             _ if text.is_empty() => Err(IdError::Empty),
@@ -33,7 +38,7 @@ impl KeyName {
             None if text.len() > Self::MAX_BYTES => Err(IdError::TooLong {
                 max: Self::MAX_BYTES,
             }),
-            None => Ok(Self(text.into())),
+            None => Ok(()),
         }
     }
 

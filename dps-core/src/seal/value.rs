@@ -77,7 +77,7 @@ impl<'a> Sealed<'a> {
         let (name, rest) = rest.split_at_checked(length.into())?;
         let (nonce, text) = rest.split_first_chunk()?;
         let key = str::from_utf8(name).ok()?;
-        let sealed = form == FORM && text.len() >= TAG_BYTES && KeyName::parse(key).is_ok();
+        let sealed = form == FORM && text.len() >= TAG_BYTES && KeyName::check(key).is_ok();
         sealed.then_some(Self {
             key,
             nonce: *nonce,
