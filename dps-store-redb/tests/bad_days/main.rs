@@ -7,5 +7,7 @@
 
 mod disk;
 mod flips;
+mod golden;
+mod histories;
 mod opening;
 mod trouble;

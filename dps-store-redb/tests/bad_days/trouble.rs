@@ -179,15 +179,18 @@ fn who_comes_when_the_queue_is_full_waits_for_room() {
     std::thread::scope(|threads| {
         let first = threads.spawn(|| put(&store, "first", b"1").unwrap());
         disk.wait_for_sync();
-        let large = write("large", Expect::Any, &vec![1; MAX_STORED_BYTES]);
-        let large = [large];
+        let value = vec![1; MAX_STORED_BYTES];
+        let large = [write("large", Expect::Any, &value)];
+        let unwanted = [write("unwanted", Expect::Any, &value)];
         let shard = shard();
-        let mut waiting: Vec<_> = (0..70).map(|_| store.commit(&shard, &large)).collect();
+        let mut waiting: Vec<_> = (0..70)
+            .map(|n| store.commit(&shard, if n < 66 { &large } else { &unwanted }))
+            .collect();
         for commit in &mut waiting {
             assert!(begin(commit.as_mut()).is_pending());
         }
-        // Whoever gives up leaves the queue, and does not hold up the others.
-        drop(waiting.drain(65..67));
+        // Whoever gives up while there is no room was never there.
+        waiting.truncate(66);
         // Reads have no queue.
         assert!(get(&store, "large").unwrap().is_none());
         disk.heal();
@@ -198,32 +201,37 @@ fn who_comes_when_the_queue_is_full_waits_for_room() {
         first.join().unwrap();
         let last = get(&store, "large").unwrap().unwrap().version;
         assert_eq!(Some(&last), versions.last());
+        assert!(get(&store, "unwanted").unwrap().is_none());
     });
 }
 
 #[test]
-fn a_store_that_goes_writes_what_was_asked_for_and_closes_its_file() {
+fn a_store_that_goes_writes_what_was_asked_for_before_it_is_gone() {
     let disk = Disk::default();
     let store = on(&disk);
     disk.set(faults(|faults| faults.hold_syncs = true));
-    std::thread::scope(|threads| {
-        let first = threads.spawn({
-            let store = store.clone();
-            move || put(&store, "first", b"1").unwrap()
-        });
+    let shard = shard();
+    for id in ["first", "second", "third"] {
+        let write = [write(id, Expect::Any, b"1")];
+        let mut commit = pin!(store.commit(&shard, &write));
+        assert!(begin(commit.as_mut()).is_pending());
         disk.wait_for_sync();
-        let (shard, second) = (shard(), [write("second", Expect::Any, b"2")]);
-        {
-            let mut commit = pin!(store.commit(&shard, &second));
-            assert!(begin(commit.as_mut()).is_pending());
-            // Nobody waits for it any more.
+        // Nobody waits for it any more.
+    }
+    let going = std::thread::spawn({
+        let disk = disk.clone();
+        move || {
+            drop(store);
+            disk.after_power_failure()
         }
-        disk.heal();
-        first.join().unwrap();
     });
-    drop(store);
-    let store = on(&disk.after_power_failure());
-    assert_eq!(value(&store, "second"), b"2");
+    for _ in 0..100 {
+        assert!(!going.is_finished());
+        std::thread::yield_now();
+    }
+    disk.heal();
+    let store = on(&going.join().unwrap());
+    assert_eq!(all(&store).unwrap().len(), 3);
 }
 
 #[test]
