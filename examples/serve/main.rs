@@ -39,7 +39,7 @@ use dps_examples::place::{Place, with_causes};
 use dps_examples::server::Server;
 use dps_openid::OpenId;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Failures, Logging, Protocol, Tasks};
+use dps_transport::{FailureLimit, Failures, LoggedStore, Logging, Protocol, Tasks};
 use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_http::service::ServiceApi;
@@ -134,7 +134,8 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     if matches!(config.records.place, Place::Memory) {
         eprintln!("serve: records are in memory, and gone when this process ends");
     }
-    let mut tenants = OneStore::new(store);
+    // From now on nobody waits for an error but devices, who are told none.
+    let mut tenants = OneStore::new(Arc::new(LoggedStore::new(store)));
     for one in &config.instances {
         tenants = tenants.with_host(&one.instance.service_host, one.scope.clone());
     }

@@ -23,7 +23,7 @@ async fn nodes_that_start_at_once_on_an_empty_database_serve_the_same_devices() 
     let database = database().unwrap();
     let folder = on(database.url());
     let nodes: Vec<_> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..8)
+        let starting: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| Running::start(&folder)))
             .collect();
         starting
@@ -51,8 +51,9 @@ async fn a_database_that_goes_away_is_waited_for() {
     let away = told(&folder, &running, 2).await;
     assert!(matches!(away, 429 | 503), "{away}");
 
-    let said = complaint(&folder);
-    println!("{said}");
+    let refused =
+        "serve: the database cannot be reached: error connecting to server: Connection refused";
+    assert!(complaint(&folder).starts_with(refused));
 
     server.restart().unwrap();
     let mut status = 0;
@@ -72,22 +73,68 @@ fn what_is_the_matter_with_a_database_is_said_in_one_line() {
     let folder = on(database.url());
     Running::start(&folder).signal("TERM");
 
-    let elsewhere = database.url().replace(database.name(), "nowhere");
-    println!("{}", complaint(&on(&elsewhere)));
-    let role = database
-        .url()
-        .replace("postgres:", "nobody:")
-        .replace("postgres@", "nobody@");
-    println!("{}", complaint(&on(&role)));
-    println!(
-        "{}",
-        complaint(&on("postgres://dps@127.0.0.1:1/dps?sslmode=disable"))
-    );
-    println!("{}", complaint(&on("postgres://dps@nowhere.invalid/dps")));
-    let tls = database
+    let nowhere = database.url().replace(database.name(), "nowhere");
+    let without_tls = database
         .url()
         .replace("sslmode=disable", "sslmode=verify-full");
-    println!("{}", complaint(&on(&tls)));
-    database.psql("UPDATE dps_meta SET number = 99").unwrap();
-    println!("{}", complaint(&folder));
+    for (url, expected) in [
+        (
+            nowhere.as_str(),
+            "the database refuses the connection: database \"nowhere\" does not exist (3D000)\n",
+        ),
+        (
+            "postgres://dps@127.0.0.1:1/dps?sslmode=disable",
+            "the database cannot be reached: error connecting to server: Connection refused",
+        ),
+        (
+            "postgres://dps@nowhere.invalid/dps",
+            "the database cannot be reached: error connecting to server: failed to lookup address",
+        ),
+        (
+            &without_tls,
+            "the database cannot be reached: error performing TLS handshake",
+        ),
+    ] {
+        let said = complaint(&on(url));
+        assert!(said.starts_with(&format!("serve: {expected}")), "{said}");
+    }
+    database
+        .psql("UPDATE dps_meta SET number = 99 WHERE name = 'schema'")
+        .unwrap();
+    let newer = "serve: the tables are of version 99, and this program knows no more than 1\n";
+    assert_eq!(complaint(&folder), newer);
+}
+
+#[test]
+fn tables_are_not_made_where_the_configuration_forbids_it() {
+    let database = database().unwrap();
+    let folder = on(&format!("{}\"\nmigrate = false #", database.url()));
+    let without =
+        "serve: the database has no tables for a store: make them with PostgresStore::migrate\n";
+    assert_eq!(complaint(&folder), without);
+    assert_eq!(
+        database
+            .psql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'dps_%'")
+            .unwrap(),
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_password_stands_in_a_file_of_its_own() {
+    let options = Server::options().with_access("host all guarded 127.0.0.1/32 scram-sha-256");
+    let server = options.start().unwrap();
+    let url = server.database().unwrap();
+    server
+        .psql("CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'hunter2'")
+        .unwrap();
+    let url = url.replace("postgres@", "guarded@");
+    let folder = on(&format!("{url}\"\npassword_file = \"db.password\" #"));
+    folder.secret("db.password", "hunter2\n");
+    let running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, 1).await, 202);
+    running.signal("TERM");
+    folder.secret("db.password", "hunter3\n");
+    let refused = "serve: the database refuses the connection: password authentication failed for user \"guarded\" (28P01)\n";
+    assert_eq!(complaint(&folder), refused);
 }
