@@ -217,19 +217,13 @@ impl KeyProvider for KeyFile {
     }
 }
 
-/// A line for a file of keys, with its end: a new key of this name.
+/// A line for a file of keys, with its end: a new key of this name. It is text, and wiped by nobody.
 ///
 /// # Errors
 /// [`CryptoError`] if there is no randomness.
-pub fn key_line(name: &KeyName, crypto: &Crypto) -> Result<Zeroizing<String>, CryptoError> {
+pub fn key_line(name: &KeyName, crypto: &Crypto) -> Result<String, CryptoError> {
     let bytes = Zeroizing::new(crypto.random::<32>()?);
-    let text = Zeroizing::new(STANDARD.encode(&bytes[..]));
-    // Made in one piece, so that no part of it is left behind.
-    let mut line = Zeroizing::new(String::with_capacity(8 + name.as_str().len() + text.len()));
-    for part in ["key ", name.as_str(), " ", &text, "\n"] {
-        line.push_str(part);
-    }
-    Ok(line)
+    Ok(format!("key {name} {}\n", STANDARD.encode(&bytes[..])))
 }
 
 /// Reads a file. Keys that were there `before` stay the same values.

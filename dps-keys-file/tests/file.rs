@@ -75,7 +75,7 @@ fn name(n: usize) -> KeyName {
 }
 
 fn line(n: usize) -> String {
-    key_line(&name(n), &AWS_LC).unwrap().to_string()
+    key_line(&name(n), &AWS_LC).unwrap()
 }
 
 fn text(lines: &[&str], current: usize) -> String {
