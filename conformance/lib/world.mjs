@@ -44,6 +44,7 @@ export class World {
     this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
     this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
     this.policies = { owner: newKey(), reader: newKey() };
+    this.sealing = `key conformance ${randomBytes(32).toString('base64')}\ncurrent conformance\n`;
     this.enrollments = { symmetric: [], x509: [], tpm: [] };
     this.tpms = [];
     this.devices = new Map();
@@ -217,6 +218,7 @@ export class World {
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
     await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
+    await writeFile(join(this.directory, 'keys.txt'), this.sealing, { mode: 0o600 });
     const path = join(this.directory, `${mode}.toml`);
     await writeFile(path, configuration(mode, address, this.policies, this.openid.issuer));
     return path;
@@ -246,6 +248,9 @@ amqps = "${address}:${AMQP_PORT}"
 ${apart ? `operators = "${address}:${OPERATORS_PORT}"\n` : ''}
 [store]
 path = "${mode}.redb"
+
+[seal]
+keys = "keys.txt"
 
 [openid]
 roots = "openid.pem"
