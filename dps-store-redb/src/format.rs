@@ -55,8 +55,9 @@ pub(crate) struct Stamped<'a> {
     value: &'a [u8],
 }
 
-const HERE: u8 = 0;
-const NUMBER: u8 = 1;
+/// The first byte of an entry. It counts in the sum, so that no kind can be taken for the other.
+const HERE: u8 = 1;
+const NUMBER: u8 = 2;
 
 /// What all keys of one table of one scope begin with.
 pub(crate) fn place(table: Table, scope: &IdScope) -> Vec<u8> {
@@ -150,14 +151,15 @@ impl<'a> Stamped<'a> {
     }
 
     fn sum(self, key: &[u8]) -> [u8; 4] {
-        let sum = Sum::new().with(key).with(&self.version.0.to_le_bytes());
-        sum.with(self.value).end().to_le_bytes()
+        let sum = Sum::new().with(key).with(&[HERE]);
+        let sum = sum.with(&self.version.0.to_le_bytes()).with(self.value);
+        sum.end().to_le_bytes()
     }
 }
 
 fn number_sum(key: &[u8], number: u64) -> [u8; 4] {
-    let sum = Sum::new().with(key).with(&number.to_le_bytes());
-    sum.end().to_le_bytes()
+    let sum = Sum::new().with(key).with(&[NUMBER]);
+    sum.with(&number.to_le_bytes()).end().to_le_bytes()
 }
 
 fn damaged() -> StoreError {

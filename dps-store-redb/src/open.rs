@@ -121,7 +121,11 @@ impl Builder {
             Ok(there) if there.len() > 0 => {}
             Ok(_) => self.make(path, |new| fs::rename(new, path))?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.make(path, |new| publish(new, path))?;
+                // Another process may have been faster.
+                self.make(path, |new| match publish(new, path) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                    published => published,
+                })?;
             }
             Err(error) => return Err(error.into()),
         }

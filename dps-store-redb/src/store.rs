@@ -22,8 +22,8 @@ const TURN_BYTES: usize = 256 << 10;
 
 /// A store in one file.
 ///
-/// Clones are one store. When the last of them goes, what was asked for is written and the file closed. See the
-/// crate's page for what it costs and what it needs.
+/// Clones are one store. When the last of them is dropped, what was asked for is written and the file closed, before the
+/// drop returns. See the crate's page for what it costs and what it needs.
 #[derive(Clone)]
 pub struct RedbStore {
     inner: Arc<Inner>,

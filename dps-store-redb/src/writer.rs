@@ -117,14 +117,11 @@ impl Writer {
     fn look_after(&mut self) {
         self.shared.heard();
         if let Some(open) = &self.open {
-            let sound = guarded(|| {
-                open.database
-                    .begin_write()
-                    .map_err(failed)?
-                    .abort()
-                    .map_err(failed)
+            let usable = guarded(|| {
+                let transaction = open.database.begin_write().map_err(failed)?;
+                transaction.abort().map_err(failed)
             });
-            if sound.is_err() {
+            if usable.is_err() || !self.shared.is_sound() {
                 self.give_up();
             }
         }

@@ -1,7 +1,7 @@
 //! What implementors and integrators of the device provisioning service run on their own plug-ins.
 //!
-//! * [`store`], [`hub`], [`hook`]: what every store, hub linker and allocation policy owes, one test
-//!   a duty. Each has a macro `conformance!`, and a `Fixture` that opens what is tested.
+//! * [`store`], [`hub`], [`hook`], [`keys`]: what every store, hub linker, allocation policy and key provider owes,
+//!   one test a duty. Each has a macro `conformance!`, and a `Fixture` that opens what is tested.
 //! * [`durability`]: what a store owes that outlives its process.
 //! * [`sim`]: simulates where a policy puts a fleet of devices; runs the whole service around one.
 //! * [`hubs`]: hubs in memory, with a device registry, twins, and faults on demand.
@@ -26,6 +26,7 @@ mod fleet;
 pub mod hook;
 pub mod hub;
 pub mod hubs;
+pub mod keys;
 pub mod outage;
 #[cfg(unix)]
 pub mod postgres;

@@ -27,6 +27,7 @@ pub(crate) mod make;
 pub mod names;
 pub mod reads;
 pub mod scans;
+mod sealed;
 pub mod workers;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use dps_core::store::Store;
 use parking_lot::Mutex;
 
+pub use self::sealed::Sealed;
 use crate::run::{Duty, block_on, duty_functions};
 #[doc(inline)]
 pub use crate::store_conformance as conformance;
