@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl, perl,
-# mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
-# Where CI=true, a skip is a failure.
+# needs: a C compiler, PostgreSQL, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl,
+# perl, mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
+# Where CI=true, a skip is a failure. DPS_TEST_POSTGRES, the URL of a superuser, names a PostgreSQL server to use for
+# databases; without it, one is started here, in a temporary folder, and stopped at the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/steps.bash
+source .ci/postgres.bash
 
 NODE_AT_LEAST=18
 CONFORMANCE='Conformance with the real SDKs'
+POSTGRESQL='All that needs PostgreSQL: its store, the example cluster'
 OPENAPI='OpenAPI documents: schemathesis finds nothing'
 TPM="The device's side of TPM attestation, against a simulator"
 
@@ -23,10 +26,15 @@ tools() {
 }
 
 workspace_tests() {
+  local which=() tests=()
+  if [[ -z ${DPS_TEST_POSTGRES:-} ]]; then
+    which=(--workspace --exclude dps-tpm --exclude dps-store-postgres)
+    tests=(--skip postgres)
+  fi
   if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --no-fail-fast
+    cargo nextest run --locked --no-fail-fast "${which[@]}" -- "${tests[@]}"
   else
-    cargo test --locked --no-fail-fast --lib --bins --tests
+    cargo test --locked --no-fail-fast --lib --bins --tests "${which[@]}" -- "${tests[@]}"
   fi
 }
 
@@ -34,16 +42,16 @@ doc_tests() {
   cargo test --locked --no-fail-fast --doc
 }
 
-# quickstart ARGUMENT...: with more arguments for cargo.
-quickstart() {
-  local output
+# all_assigned EXAMPLE ARGUMENT...: runs an example, with more arguments for cargo, that ends by saying so.
+all_assigned() {
+  local example=$1 output last
+  shift
   output=$(mktemp)
-  cargo run --locked --package dps-examples --example quickstart "$@" | tee "$output"
-  local last
+  cargo run --locked --package dps-examples --example "$example" "$@" | tee "$output"
   last=$(tail -n 1 "$output")
   rm "$output"
-  [[ $last =~ ^([0-9]+)\ of\ ([0-9]+)\ devices\ assigned$ && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]] || {
-    echo "the last line is not \"N of N devices assigned\": $last" >&2
+  [[ $last =~ ^([0-9]+)\ of\ ([0-9]+)\ devices\ assigned && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]] || {
+    echo "the last line does not begin with \"N of N devices assigned\": $last" >&2
     return 1
   }
 }
@@ -62,7 +70,7 @@ tpm_tests() {
 tpm_quickstart() {
   local output
   output=$(mktemp)
-  quickstart --features tpm | tee "$output"
+  all_assigned quickstart --features tpm | tee "$output"
   grep -q 'devices with a TPM each' "$output" || {
     echo 'no device has a TPM' >&2
     return 1
@@ -144,9 +152,24 @@ TARGET=$(target_directory)
 NODE=$TARGET/node
 PATH=$NODE/bin:$PATH
 
+if [[ -z ${DPS_TEST_POSTGRES:-} ]]; then
+  trap postgres_stop EXIT
+  section 'A PostgreSQL server for all tests'
+  attempt postgres_start
+  if ((STATUS == 0)); then
+    DPS_TEST_POSTGRES=$(postgres_url)
+    export DPS_TEST_POSTGRES
+  fi
+fi
 step 'Workspace: unit and integration tests' workspace_tests
 step 'Workspace: doc tests' doc_tests
-step 'Example quickstart: every device is assigned' quickstart --release
+step 'Example quickstart: every device is assigned' all_assigned quickstart --release
+step 'Example durable: killed, and nothing is lost' all_assigned durable --release
+if [[ -n ${DPS_TEST_POSTGRES:-} ]]; then
+  step 'Example cluster: a node is killed, and nothing is lost' all_assigned cluster --release
+else
+  skip "$POSTGRESQL" 'PostgreSQL cannot be installed or started, see above'
+fi
 
 section "What $TPM, needs"
 attempt tpm_tools

@@ -70,22 +70,27 @@ finish() {
   exit 0
 }
 
+# as_root COMMAND...: runs a command as root, through sudo where needed.
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
 # apt_install PACKAGE...: installs Debian packages, as root or through sudo.
 apt_install() {
   command -v apt-get >/dev/null || {
     echo "this machine has no apt-get to install with: $*" >&2
     return 1
   }
-  local root=()
-  if ((EUID != 0)); then
-    command -v sudo >/dev/null || {
-      echo "neither root nor sudo, cannot install: $*" >&2
-      return 1
-    }
-    root=(sudo)
-  fi
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+  ((EUID == 0)) || command -v sudo >/dev/null || {
+    echo "neither root nor sudo, cannot install: $*" >&2
+    return 1
+  }
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 # need COMMAND PACKAGE...: makes sure that a command is there.
@@ -101,6 +106,15 @@ tpm_tools() {
   pkg-config --exists tss2-esys tss2-mu tss2-sys tss2-tctildr || apt_install libtss2-dev
   need swtpm swtpm swtpm-tools
   swtpm --version
+}
+
+# What the FIPS build of AWS-LC is built with.
+fips_tools() {
+  need cc gcc libc6-dev
+  need cmake cmake
+  need go golang-go
+  cmake --version | head -n 1
+  go version
 }
 
 # Where cargo puts what it builds.

@@ -44,6 +44,7 @@ export class World {
     this.unnamed = await pki.issue('line-2-ca', 'authority', { issuer: this.root });
     this.groupKeys = { primaryKey: newKey(), secondaryKey: newKey() };
     this.policies = { owner: newKey(), reader: newKey() };
+    this.sealing = `key conformance ${randomBytes(32).toString('base64')}\ncurrent conformance\n`;
     this.enrollments = { symmetric: [], x509: [], tpm: [] };
     this.tpms = [];
     this.devices = new Map();
@@ -217,8 +218,9 @@ export class World {
     await write('symmetric.json', JSON.stringify(this.enrollments.symmetric, null, 2));
     await write('tpm.json', JSON.stringify(this.enrollments.tpm, null, 2));
     await write('groups.json', JSON.stringify(this.#groups(), null, 2));
+    await writeFile(join(this.directory, 'keys.txt'), this.sealing, { mode: 0o600 });
     const path = join(this.directory, `${mode}.toml`);
-    await writeFile(path, configuration(MODES[mode], address, this.policies, this.openid.issuer));
+    await writeFile(path, configuration(mode, address, this.policies, this.openid.issuer));
     return path;
   }
 }
@@ -230,7 +232,8 @@ const COMMON = {
   initialTwin: { tags: { site: 'hall 3' }, properties: { desired: { interval: 60 } } },
 };
 
-function configuration({ graceMs, apart }, address, policies, issuer) {
+function configuration(mode, address, policies, issuer) {
+  const { graceMs, apart } = MODES[mode];
   const grace = graceMs === undefined ? '' : `grace_ms = ${graceMs}\n`;
   const hubs = HUBS.map(({ name, location }) => `\n[[instance.hub]]\nname = "${name}"\nlocation = "${location}"\n`);
   const spares = Object.values(SPARES).map((name) => `\n[[instance.certificate]]\nname = "${name}"\nfile = "${name}.pem"\n`);
@@ -243,6 +246,12 @@ https = "${address}:${PORT}"
 mqtts = "${address}:${MQTT_PORT}"
 amqps = "${address}:${AMQP_PORT}"
 ${apart ? `operators = "${address}:${OPERATORS_PORT}"\n` : ''}
+[store]
+path = "${mode}.redb"
+
+[seal]
+keys = "keys.txt"
+
 [openid]
 roots = "openid.pem"
 

@@ -97,6 +97,9 @@ failed_attempts = 60000
 [listen]
 https = "${ADDRESS}:${port}"
 
+[store]
+memory = true
+
 [[instance]]
 id_scope = "${ID_SCOPE}"
 service_host = "${HOST}"

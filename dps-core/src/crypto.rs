@@ -1,16 +1,38 @@
 //! The primitives that an assembly may swap, as one value.
+//!
+//! # FIPS 140
+//!
+//! With the feature `fips`, `AWS_LC` is the FIPS build of AWS-LC (`aws-lc-fips-sys`), and so is everything else in the build
+//! that uses `aws-lc-rs`, TLS with `dps-transport`'s feature of the same name included. [`Crypto::fips`] asks the library
+//! itself, which has run its self-tests by then. Building takes cmake, Go and a C compiler.
+//!
+//! It covers signatures of certificates and tokens of providers, keys that are wrapped for TPMs, sealing of values at rest
+//! with nonces drawn within the module, random bytes, and TLS. It does **not** cover what comes from the crates `sha2`,
+//! `hmac`, `sha1` and `aes`: signatures of symmetric keys and keys derived for devices, hashes of certificates and ids, and what
+//! is in a TPM's challenge besides RSA and ECDH. Whether the version that is linked has a certificate is for whoever needs
+//! one to find out, and to pin: versions of `aws-lc-rs` from 1.17 on will do.
 
 use std::fmt::Debug;
 
 use rustls_pki_types::SignatureVerificationAlgorithm;
+
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+#[cfg(feature = "ring")]
+mod ring;
+
+#[cfg(feature = "aws-lc")]
+pub use self::aws_lc::AWS_LC;
+#[cfg(feature = "ring")]
+pub use self::ring::RING;
 
 /// A primitive failed, which with a sound provider it never does.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("a cryptographic primitive failed")]
 pub struct CryptoError;
 
-/// Signature algorithms, encryption for a TPM's keys and randomness, as static references: cheap to
-/// copy, swappable as a whole.
+/// Signature algorithms, encryption for a TPM's keys, sealing and randomness, as static references:
+/// cheap to copy, swappable as a whole.
 ///
 /// SHA-256, HMAC and a TPM's AES-CFB are not in it; they come from the crates `sha2`, `hmac` and
 /// `aes`.
@@ -22,12 +44,14 @@ pub struct Crypto {
     /// How secrets are encrypted for a TPM; `None`: devices with a TPM cannot be challenged. It is
     /// `None` under `RING`, because ring does not encrypt with RSA.
     pub parents: Option<&'static dyn ParentKeys>,
+    /// With what values at rest are sealed; `None`: they cannot be.
+    pub aead: Option<&'static dyn Aead>,
     /// Where random bytes come from.
     pub random: &'static dyn SecureRandom,
 }
 
 impl Crypto {
-    /// Puts together a provider of one's own, which does not encrypt for TPMs.
+    /// Puts together a provider of one's own, which neither encrypts for TPMs nor seals.
     #[must_use]
     pub const fn new(
         signatures: &'static [&'static dyn SignatureVerificationAlgorithm],
@@ -36,6 +60,7 @@ impl Crypto {
         Self {
             signatures,
             parents: None,
+            aead: None,
             random,
         }
     }
@@ -47,6 +72,27 @@ impl Crypto {
             parents: Some(parents),
             ..self
         }
+    }
+
+    /// The same, and seals with `aead`.
+    #[must_use]
+    pub const fn with_aead(self, aead: &'static dyn Aead) -> Self {
+        Self {
+            aead: Some(aead),
+            ..self
+        }
+    }
+
+    /// Whether all of it says that it runs in a module that keeps to FIPS 140.
+    ///
+    /// Of `AWS_LC` it is true in a build with the feature `fips`. It says nothing of what is not in here:
+    /// see [`Crypto`] itself.
+    #[must_use]
+    pub fn fips(&self) -> bool {
+        self.signatures.iter().all(|algorithm| algorithm.fips())
+            && self.parents.is_none_or(ParentKeys::fips)
+            && self.aead.is_none_or(Aead::fips)
+            && self.random.fips()
     }
 
     /// The provider this crate was built with: AWS-LC, else ring; `None` if it has neither.
@@ -79,6 +125,11 @@ pub trait SecureRandom: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError`] if the source fails; `out` is then not to be used.
     fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError>;
+
+    /// Whether it runs in a module that keeps to FIPS 140.
+    fn fips(&self) -> bool {
+        false
+    }
 }
 
 /// Encrypts for the keys under which a TPM takes secrets in: its endorsement key and its storage root
@@ -113,16 +164,68 @@ pub trait ParentKeys: Debug + Send + Sync {
     /// # Errors
     /// [`CryptoError`] if `peer` is not on the curve, or if the provider fails.
     fn ecdh_p256(&self, peer: &[u8; 65]) -> Result<([u8; 65], [u8; 32]), CryptoError>;
+
+    /// Whether it runs in a module that keeps to FIPS 140.
+    fn fips(&self) -> bool {
+        false
+    }
 }
 
-/// AWS-LC, the default.
-#[cfg(feature = "aws-lc")]
-pub static AWS_LC: Crypto =
-    Crypto::new(AWS_LC_SIGNATURES, &AwsLcRandom).with_parents(&AwsLcParents);
+/// AES-256-GCM, for values at rest.
+pub trait Aead: Debug + Send + Sync {
+    /// Makes a key ready, which costs as much as sealing a short value.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the provider fails.
+    fn key(&self, bytes: &[u8; 32]) -> Result<Box<dyn AeadKey>, CryptoError>;
 
-/// ring, for builds that want no C compiler beyond what ring needs. It cannot challenge a TPM.
-#[cfg(feature = "ring")]
-pub static RING: Crypto = Crypto::new(RING_SIGNATURES, &RingRandom);
+    /// Whether it runs in a module that keeps to FIPS 140.
+    fn fips(&self) -> bool {
+        false
+    }
+}
+
+/// A key that seals and opens. `Debug` shows nothing of it.
+///
+/// It draws nonces itself, so that nobody can use one twice, and so that they come from within the module
+/// where that matters.
+pub trait AeadKey: Debug + Send + Sync {
+    /// Seals `data` where it lies, under a nonce that it draws.
+    ///
+    /// * `additional`: what must be the same when it is opened; may be empty.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the provider fails; `data` is then not to be used.
+    fn seal(&self, additional: &[u8], data: &mut [u8]) -> Result<SealedWith, CryptoError>;
+
+    /// Opens `data`, a ciphertext with its tag behind it, where it lies. What was sealed stands in front then, and
+    /// the last [`TAG_BYTES`] bytes mean nothing.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if it is not what was sealed with this key, nonce and additional data; `data` is then not to
+    /// be used.
+    fn open(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        additional: &[u8],
+        data: &mut [u8],
+    ) -> Result<(), CryptoError>;
+}
+
+/// Bytes of a nonce.
+pub const NONCE_BYTES: usize = 12;
+
+/// Bytes of a tag.
+pub const TAG_BYTES: usize = 16;
+
+/// What has to be kept beside a ciphertext.
+#[derive(Clone, Copy, Debug)]
+pub struct SealedWith {
+    /// Drawn for this one use.
+    pub nonce: [u8; NONCE_BYTES],
+    /// Shows that nothing was changed.
+    pub tag: [u8; TAG_BYTES],
+}
 
 /// What both providers verify: ECDSA over P-256 and P-384, Ed25519, and RSA from 2048 bits.
 #[cfg(any(feature = "aws-lc", feature = "ring"))]
@@ -143,144 +246,8 @@ macro_rules! signatures {
         ]
     };
 }
+#[cfg(any(feature = "aws-lc", feature = "ring"))]
+use signatures;
 
-#[cfg(feature = "aws-lc")]
-static AWS_LC_SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = signatures!(aws_lc_rs);
-
-#[cfg(feature = "ring")]
-static RING_SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = signatures!(ring);
-
-#[cfg(feature = "aws-lc")]
-#[derive(Debug)]
-struct AwsLcRandom;
-
-#[cfg(feature = "aws-lc")]
-impl SecureRandom for AwsLcRandom {
-    fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError> {
-        aws_lc_rs::rand::fill(out).map_err(|_| CryptoError)
-    }
-}
-
-#[cfg(feature = "aws-lc")]
-#[derive(Debug)]
-struct AwsLcParents;
-
-#[cfg(feature = "aws-lc")]
-impl ParentKeys for AwsLcParents {
-    fn oaep(
-        &self,
-        modulus: &[u8],
-        exponent: u32,
-        label: &[u8],
-        data: &[u8],
-    ) -> Result<Vec<u8>, CryptoError> {
-        use aws_lc_rs::rsa::{
-            OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey,
-            PublicKeyComponents,
-        };
-        let exponent = exponent.to_be_bytes();
-        let zeros = exponent.iter().take_while(|byte| **byte == 0).count();
-        let key = PublicKeyComponents {
-            n: modulus,
-            e: exponent.get(zeros..).unwrap_or_default(),
-        };
-        let key: PublicEncryptingKey = key.try_into().map_err(|_| CryptoError)?;
-        let key = OaepPublicEncryptingKey::new(key).map_err(|_| CryptoError)?;
-        let mut out = vec![0; key.ciphertext_size()];
-        let written = key
-            .encrypt(&OAEP_SHA256_MGF1SHA256, data, &mut out, Some(label))
-            .map_err(|_| CryptoError)?
-            .len();
-        out.truncate(written);
-        Ok(out)
-    }
-
-    fn ecdh_p256(&self, peer: &[u8; 65]) -> Result<([u8; 65], [u8; 32]), CryptoError> {
-        use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
-        let ours = PrivateKey::generate(&ECDH_P256).map_err(|_| CryptoError)?;
-        let point = ours.compute_public_key().map_err(|_| CryptoError)?;
-        let point = point.as_ref().try_into().map_err(|_| CryptoError)?;
-        let peer = UnparsedPublicKey::new(&ECDH_P256, peer.as_slice());
-        let shared = agree(&ours, peer, CryptoError, |shared| {
-            shared.try_into().map_err(|_| CryptoError)
-        })?;
-        Ok((point, shared))
-    }
-}
-
-#[cfg(feature = "ring")]
-#[derive(Debug)]
-struct RingRandom;
-
-#[cfg(feature = "ring")]
-impl SecureRandom for RingRandom {
-    fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError> {
-        use ring::rand::SecureRandom as _;
-        ring::rand::SystemRandom::new()
-            .fill(out)
-            .map_err(|_| CryptoError)
-    }
-}
-
-#[cfg(all(test, feature = "aws-lc"))]
-mod tests {
-    use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
-    use aws_lc_rs::encoding::AsDer;
-    use aws_lc_rs::rsa::{
-        KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
-    };
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn what_is_encrypted_for_an_rsa_key_opens_with_its_private_half_and_label() {
-        let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
-        let public = private.public_key().as_der().unwrap();
-        // A SubjectPublicKeyInfo ends with the modulus and the exponent as 02 03 01 00 01.
-        let modulus = &public.as_ref()[public.as_ref().len() - 5 - 256..][..256];
-        let sealed = AwsLcParents
-            .oaep(modulus, 65537, b"LABEL\0", &[7; 32])
-            .unwrap();
-        assert_eq!(sealed.len(), 256);
-        let private = OaepPrivateDecryptingKey::new(private).unwrap();
-        let open = |label: &[u8]| {
-            let mut out = [0; 256];
-            let opened = private.decrypt(&OAEP_SHA256_MGF1SHA256, &sealed, &mut out, Some(label));
-            opened.map(|bytes| bytes.to_vec())
-        };
-        assert_eq!(open(b"LABEL\0").unwrap(), [7; 32]);
-        assert!(open(b"LABEL").is_err());
-    }
-
-    #[test]
-    fn both_ends_of_an_agreement_share_a_point() {
-        let theirs = PrivateKey::generate(&ECDH_P256).unwrap();
-        let peer = theirs.compute_public_key().unwrap();
-        let peer = peer.as_ref().try_into().unwrap();
-        let (point, shared) = AwsLcParents.ecdh_p256(peer).unwrap();
-        let ours = UnparsedPublicKey::new(&ECDH_P256, point.as_slice());
-        let found = agree(&theirs, ours, (), |shared| Ok(shared.to_vec())).unwrap();
-        assert_eq!(found, shared);
-        assert_ne!(AwsLcParents.ecdh_p256(peer).unwrap().0, point);
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused() {
-        assert!(AwsLcParents.ecdh_p256(&[4; 65]).is_err());
-        for (modulus, exponent) in [(&[0xff; 256][..], 0), (&[0xff; 128], 65537), (&[], 3)] {
-            assert!(AwsLcParents.oaep(modulus, exponent, b"", &[7; 32]).is_err());
-        }
-        let long = [7; 191];
-        assert!(AwsLcParents.oaep(&[0xff; 256], 65537, b"", &long).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_odd_number_of_2048_bits_encrypts(mut modulus in proptest::collection::vec(any::<u8>(), 256)) {
-            modulus[0] |= 0x80;
-            modulus[255] |= 1;
-            prop_assert!(AwsLcParents.oaep(&modulus, 65537, b"LABEL\0", &[7; 32]).is_ok());
-        }
-    }
-}
+#[cfg(all(test, any(feature = "aws-lc", feature = "ring")))]
+mod tests;

@@ -123,14 +123,16 @@
 //! | has a default | [`Clock`](time::Clock) | [`SystemClock`](time::SystemClock) |
 //! | has a default | [`EventSink`](event::EventSink) | [`NoEvents`](event::NoEvents), [`Recent`](event::Recent); `dps_transport::Logging` |
 //! | has a default | [`Crypto`](crypto::Crypto) | AWS-LC or ring, by feature |
+//! | for values at rest | [`KeyProvider`](seal::KeyProvider) | `dps_keys_file::KeyFile`; see [`seal`] |
 //!
-//! Suites for stores, hub linkers and policies of one's own are in `dps-testkit`.
+//! Suites for stores, hub linkers, policies and key providers of one's own are in `dps-testkit`.
 //!
 //! # Features
 //!
 //! | feature | what it adds |
 //! |---|---|
 //! | `aws-lc` (default) | `crypto::AWS_LC`; the default of [`ProvisionerBuilder::crypto`] |
+//! | `fips` | AWS-LC in its FIPS build: see [`crypto`] |
 //! | `ring` | `crypto::RING`; the default if `aws-lc` is off |
 //!
 //! With neither, a provider has to be given, or [`ProvisionerBuilder::build`] says so.
@@ -161,9 +163,11 @@ pub mod instance;
 pub mod json;
 mod matching;
 pub mod operators;
+mod pages;
 mod provisioner;
 mod record;
 pub mod registration;
+pub mod seal;
 mod session;
 mod snapshot;
 pub mod store;
@@ -171,6 +175,7 @@ pub mod tenant;
 pub mod time;
 pub mod tpm;
 pub mod trace;
+pub mod transfer;
 pub mod twin;
 
 pub use provisioner::{

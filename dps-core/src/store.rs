@@ -21,6 +21,10 @@ pub const MAX_VALUE_BYTES: usize = 1 << 20;
 /// The largest value that a store takes: a record, and 1 KiB for what is put around it, such as a seal.
 pub const MAX_STORED_BYTES: usize = MAX_VALUE_BYTES + 1024;
 
+/// The longest id of a record: a place that a device has left is named after the device, the hub and the
+/// device's name there, with 128, 253 and 128 bytes and a `/` between them.
+pub const MAX_ID_BYTES: usize = 511;
+
 /// Which form the records have that this version of the crate writes.
 ///
 /// It grows when an older version could not read them, or would lose something by writing them again. A store that
@@ -81,6 +85,8 @@ impl Table {
 }
 
 /// Names one record. `id` is unique in (scope, table) by itself and folded to lower case.
+///
+/// An id has 1 to [`MAX_ID_BYTES`] bytes. Any character may be in it but NUL, which not every database keeps.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Where the record lives.
@@ -168,9 +174,9 @@ pub struct Scan {
     pub scope: IdScope,
     /// Which kind, over all slots.
     pub table: Table,
-    /// Only ids that begin with this; empty for all.
+    /// Only ids that begin with this, byte by byte; empty for all. No character in it means another.
     pub prefix: Arc<str>,
-    /// Only ids after this one.
+    /// Only ids after this one, which need not be there, nor begin with `prefix`.
     pub after: Option<Arc<str>>,
     /// At most so many records; 1 to 1000.
     pub limit: u32,
@@ -218,12 +224,18 @@ pub enum StoreError {
 /// - All expectations of a commit hold at one moment between call and return. Two commits that put
 ///   or delete the same record never both succeed on the same expectation.
 /// - A `get_many` that begins after a commit returned sees that commit.
+/// - A conflict is never without cause: commits that name different records do not hinder each other.
+/// - Every commit that was acknowledged is there when the store is opened again, however it ended, and no
+///   version comes twice in all its lives.
 /// - `scan` returns each record that was there throughout exactly once, ids ascending by bytes.
 /// - Scopes never see each other.
 /// - A value larger than [`MAX_STORED_BYTES`] is refused, whatever else is expected, and nothing is written.
 ///
-/// A commit names a record at most once. Futures may be dropped at any point: a dropped commit has
-/// happened or not, as with [`StoreError::Unavailable`].
+/// The caller's part: a commit names a record at most once, and ids keep to the bounds of [`Key`]. A commit
+/// without writes succeeds. The version that a commit returns means something only if it puts a record.
+///
+/// Futures may be dropped at any point: a dropped commit has happened whole, or not, or happens yet, as with
+/// [`StoreError::Unavailable`]; what comes after it does not wait for it longer than it takes.
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// One result per key, in the order of `keys`; keys may span shards and scopes.

@@ -1,7 +1,8 @@
 //! Why: the steps that a decision took.
 //!
 //! Typed, bounded, without secrets. The serde form of [`Step`] is part of the stored format: a
-//! registration keeps the trace of its last attempt. Steps may be added; a name once stored stays.
+//! registration keeps the trace of its last attempt. Steps may be added, because a version that does not know one reads
+//! the rest without it; a name once stored stays, and so do its fields.
 
 use std::borrow::Cow;
 use std::fmt;

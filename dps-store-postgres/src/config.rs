@@ -143,6 +143,19 @@ impl Config {
         })
     }
 
+    /// Sets the role's password, so that it need not be in the URL.
+    #[must_use]
+    pub fn with_password(mut self, password: impl AsRef<[u8]>) -> Self {
+        self.target.password(password);
+        self
+    }
+
+    /// Whether there is a password, in the URL or by [`with_password`](Self::with_password).
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.target.get_password().is_some()
+    }
+
     /// Sets how many connections one store keeps open: 3 to 1000, 8 unless set.
     ///
     /// Half of them are for commits, one in eight for scans, the rest for reads. Each that is for commits has one
@@ -354,6 +367,16 @@ mod tests {
         assert_eq!(hosts[1].get_application_name(), Some("x"));
         assert_eq!(hosts[1].get_keepalives_idle(), Duration::from_secs(7));
         assert_eq!(hosts[1].get_ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn a_password_need_not_be_in_the_url() {
+        let without = Config::parse("postgres://dps@a.example/fleet").unwrap();
+        assert!(!without.has_password());
+        let with = without.with_password("hunter2");
+        assert!(with.has_password() && Config::parse(URL).unwrap().has_password());
+        assert_eq!(with.hosts()[0].get_password(), Some(&b"hunter2"[..]));
+        assert!(!format!("{with:?}").contains("hunter2"));
     }
 
     #[cfg(unix)]

@@ -178,7 +178,11 @@ impl Wire {
                     }
                 }
                 Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) => self.ended = true,
+                Poll::Ready(Some(Err(_)) | None) => {
+                    self.ended = true;
+                    // Whoever waits for an answer hears of the end when the connection itself is gone.
+                    self.poll = Box::new(|_| Poll::Ready(None));
+                }
                 Poll::Pending => return,
             }
         }

@@ -52,7 +52,7 @@ pub(crate) async fn migrate(opener: &Opener) -> Result<(), DatabaseError> {
             // Two nodes that make the same table at once meet in the catalogue.
             Err(Failure::Again(_)) if rounds < ROUNDS => rounds += 1,
             Err(Failure::Not(DatabaseError::Other { code, .. }))
-                if rounds < ROUNDS && matches!(&*code, "23505" | "42P07" | "XX000") =>
+                if rounds < ROUNDS && matches!(&*code, "23505" | "42710" | "42P07" | "XX000") =>
             {
                 rounds += 1;
             }

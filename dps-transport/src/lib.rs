@@ -2,7 +2,7 @@
 //!
 //! A [`Listener`] accepts, finishes TLS, and hands each connection with its [`Peer`] to one
 //! [`Protocol`]: HTTP, MQTT or AMQP. [`settle`] runs what a reply still owes. [`FailureLimit`] stands
-//! in front of the [`DeviceApi`](dps_core::api::DeviceApi), and [`Logging`] takes its events.
+//! in front of the [`DeviceApi`](dps_core::api::DeviceApi), [`Logging`] takes its events, and [`LoggedStore`] writes what its store could not do.
 //!
 //! ```
 //! use std::error::Error;
@@ -33,6 +33,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `aws-lc` (default) | `TlsProvider::aws_lc`, with post-quantum key exchange |
+//! | `fips` | AWS-LC in its FIPS build, for TLS and for `dps-core`: see [`dps_core::crypto`] |
 //! | `ring` | `TlsProvider::ring` |
 //!
 //! With neither, [`TlsProvider::new`] takes a provider of one's own.
@@ -51,6 +52,7 @@ mod failure_limit;
 mod failures;
 mod limits;
 mod listener;
+mod logged_store;
 mod logging;
 mod peer;
 mod percent;
@@ -65,6 +67,7 @@ pub use self::failure_limit::FailureLimit;
 pub use self::failures::Failures;
 pub use self::limits::Limits;
 pub use self::listener::{Listener, bind, bind_shared};
+pub use self::logged_store::LoggedStore;
 pub use self::logging::Logging;
 pub use self::peer::Peer;
 pub use self::percent::percent_decode;

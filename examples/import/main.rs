@@ -7,9 +7,8 @@
 //! Shows [`Importer`] and [`Exporter`] of `dps-import` as a program uses them: a rehearsal before anything
 //! is written, each rejected line with its reason, progress on a terminal.
 //!
-//! Corner it cuts: the store is in memory and gone when it ends, so it tells what an import would do and
-//! converts between formats. With a store that lasts, put it into [`open`], and give the import a
-//! `dps_import::Journal`, so that it goes on where it was stopped.
+//! Corner it cuts: whoever stops it begins again, and passes over what is there already. A `dps_import::Journal` would
+//! save reading that part once more.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]
 
 use std::fs::File;
@@ -25,16 +24,16 @@ use dps_core::crypto::AWS_LC;
 use dps_core::id::IdScope;
 use dps_core::store::{BoxError, Store};
 use dps_core::time::{Clock, SystemClock};
+use dps_examples::place::{Place, sealed, with_causes};
 use dps_import::{Event, Exporter, Format, Importer, Summary};
-use dps_store_memory::MemoryStore;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Imports enrollments from a file, and tells what became of each line that was not taken.
 ///
 /// NDJSON has an IndividualEnrollment or an EnrollmentGroup of the service API in each line; CSV has
 /// individual enrollments, and names its columns in the first line. An entry that is there already and
-/// says the same is passed over, so the same file can be imported again. The store of this example is
-/// in memory: it tells what would become of the file, and nothing is kept.
+/// says the same is passed over, so the same file can be imported again. Without --store the entries go
+/// into memory: it tells what would become of the file, and nothing is kept.
 ///
 /// Ends with status 0 if every line was taken, 2 if some were not, and 1 if it could not go on.
 #[derive(Debug, Parser)]
@@ -45,6 +44,12 @@ struct Arguments {
     /// How it is written. Default: by its name, .csv or .ndjson, .jsonl, .json.
     #[arg(long)]
     format: Option<Written>,
+    /// Where the entries go: redb:FILE or postgres://USER@HOST/DATABASE.
+    #[arg(long, value_parser = Place::parse, value_name = "STORE")]
+    store: Option<Place>,
+    /// The file with the keys that records of the store are sealed with.
+    #[arg(long, requires = "store", value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// The tenant whose entries they are.
     #[arg(long, default_value = "0ne00000001", value_parser = IdScope::parse)]
     scope: IdScope,
@@ -95,15 +100,20 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("import: {error}");
+            eprintln!("import: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Where the entries go.
-fn open() -> Arc<dyn Store> {
-    Arc::new(MemoryStore::new())
+async fn open(arguments: &Arguments) -> Result<Arc<dyn Store>, BoxError> {
+    let place = arguments.store.as_ref().unwrap_or(&Place::Memory);
+    let store = place.open().await?;
+    match &arguments.keys {
+        Some(keys) => sealed(store, keys),
+        None => Ok(store),
+    }
 }
 
 /// Whether every line was taken.
@@ -122,7 +132,7 @@ async fn run(arguments: &Arguments) -> Result<bool, BoxError> {
     let export = export
         .map(|path| format_of(path).map(|format| (path, format)))
         .transpose()?;
-    let admin = Admin::new(open(), arguments.scope.clone());
+    let admin = Admin::new(open(arguments).await?, arguments.scope.clone());
     let importer = || {
         let importer = Importer::new(&admin, format, AWS_LC, SystemClock.now())
             .with_max_rejects(arguments.max_rejects.saturating_sub(1));

@@ -7,13 +7,16 @@
 //! cargo run --release --example serve -- CONFIG.toml
 //! ```
 //!
-//! Corners it cuts: records are in memory and gone when it stops; hubs are in-memory fakes, so a device
-//! is told a hub where nobody answers; linked hubs therefore need no credentials. With the allocation
-//! policy `custom` an instance uses [`SpreadAndEcho`], a policy for demonstrations.
+//! Corners it cuts: hubs are in-memory fakes, so a device is told a hub where nobody answers; linked hubs
+//! therefore need no credentials. With the allocation policy `custom` an instance uses [`SpreadAndEcho`], a
+//! policy for demonstrations.
 #![allow(clippy::print_stdout, reason = "a program that reports to people")]
 
 mod demo_policy;
+mod fill;
+mod help;
 mod signals;
+mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,21 +27,19 @@ use std::time::Duration;
 
 use clap::Parser;
 use dps_core::Provisioner;
-use dps_core::admin::Admin;
 use dps_core::api::DeviceApi;
 use dps_core::crypto::AWS_LC;
 use dps_core::event::Recent;
-use dps_core::id::IdScope;
 use dps_core::operators::Operators;
-use dps_core::store::{BoxError, Store};
+use dps_core::store::BoxError;
 use dps_core::tenant::OneStore;
 use dps_core::time::{Clock, SystemClock};
-use dps_examples::config::{Complaint, Config};
+use dps_examples::config::{Complaint, Config, Opened};
+use dps_examples::place::{Place, with_causes};
 use dps_examples::server::Server;
 use dps_openid::OpenId;
-use dps_store_memory::MemoryStore;
 use dps_testkit::hubs::FakeHubs;
-use dps_transport::{FailureLimit, Failures, Logging, Protocol, Tasks};
+use dps_transport::{FailureLimit, Failures, LoggedStore, Logging, Protocol, Tasks};
 use dps_transport_amqp::Amqp;
 use dps_transport_http::Http;
 use dps_transport_http::service::ServiceApi;
@@ -47,7 +48,10 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 use self::demo_policy::SpreadAndEcho;
+use self::fill::{fill, rehearse};
+use self::help::HELP;
 use self::signals::Signals;
+use self::upkeep::{reread, reseal, sweep};
 
 /// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
 type Wanted = (
@@ -63,74 +67,27 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How many events are remembered for operators who ask why: some thousand attempts.
 const RECENT_EVENTS: usize = 10_000;
 
-/// How often places that devices have left are looked after.
-const SWEEP: Duration = Duration::from_secs(60);
-
 /// Serves the device provisioning API to any device and the service API to operators, from a configuration
 /// file.
 ///
 /// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
-/// for every decision). SIGTERM and SIGINT let requests in flight end. Records live in memory and hubs
-/// are fakes: nothing survives the process, and no real hub is called.
+/// for every decision). SIGTERM and SIGINT let requests in flight end; SIGHUP reads the keys of [seal] again. Records are kept where the
+/// configuration says. Hubs are fakes in memory: no real hub is called.
 #[derive(Debug, Parser)]
 #[command(name = "serve", after_help = HELP)]
 struct Arguments {
     /// The configuration, in TOML.
     config: PathBuf,
-    /// Only check the configuration and all files it names.
+    /// Only check the configuration and all files it names; the store is not opened.
     #[arg(long)]
     check: bool,
+    /// Write the configuration over instances and entries that are in the store already.
+    #[arg(long, conflicts_with = "check")]
+    overwrite: bool,
+    /// While serving, seal all records anew that are not sealed with the current key.
+    #[arg(long, conflicts_with = "check")]
+    reseal: bool,
 }
-
-const HELP: &str = r#"The configuration, with paths relative to it. What has to be there:
-
-  certificate = "server.pem"        PEM: the server's own first, then its issuers
-  private_key = "server.key"        PEM
-  [listen]
-  https = "127.0.0.1:443"           also MQTT and AMQP over WebSockets; port 0 takes a free one
-  [[instance]]                      one or more
-  id_scope = "0ne00000001"          what devices name it by
-  service_host = "one.example.net"  what operators name it by
-  [[instance.hub]]                  one or more for each instance
-  name = "west.example.net"
-
-What may be left out, with its default; the first at the top, the others where they are named:
-
-  mqtts = "127.0.0.1:8883"          [listen]: MQTT; not spoken there unless said
-  amqps = "127.0.0.1:5671"          [listen]: AMQP; not spoken there unless said
-  operators = "127.0.0.1:8443"      [listen]: HTTPS for operators, who are then served nowhere else;
-                                    on the port of HTTPS unless said, where all their clients look
-  grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
-  failed_attempts = 60              how many attempts of an address may fail a minute before others
-                                    from there are not looked at; devices' and operators' apart
-  permit = []                       which addresses or ranges that are not public operators may name, of
-                                    hubs and OpenID providers, such as "10.20.0.0/16"
-  allocation_policy = "hashed"      [[instance]]: or geoLatency, static, custom
-  enrollments = []                  [[instance]]: JSON files in the shape of the service API, each
-                                    with one entry or an array; the file name may contain *
-  enrollment_groups = []            [[instance]]: the same for groups
-  location = ""                     [[instance.hub]]: for people
-  weight = 1                        [[instance.hub]]: its share, relative to the others
-  in_policy = true                  [[instance.hub]]: false takes it out of allocation
-  disable_local_auth = false        [[instance]]: true takes no tokens of shared access policies
-  [[instance.certificate]]          CA certificates: where chains of groups end
-  name = "root"                     what caReferences name
-  file = "root.pem"
-  [[instance.policy]]               shared access policies; without any, no operator is let in
-  name = "owner"                    what tokens say as skn
-  rights = "EnrollmentWrite"        one or more of ServiceConfig, EnrollmentRead, EnrollmentWrite,
-                                    RegistrationStatusRead, RegistrationStatusWrite, DeviceConnect
-  primary_key = "<base64>"          16 to 64 bytes; tokens are signed with it
-  secondary_key = "<base64>"        the same; made and known to nobody unless said
-  [openid]                          takes tokens (JWT) of OpenID providers; none unless it is there
-  roots = "roots.pem"               PEM: the CAs that providers' servers are trusted by
-  [[instance.issuer]]               OpenID providers whose tokens operators may show
-  issuer = "https://login.example"  what tokens say as iss, to the letter; keys are found by it
-  audience = "https://azure-devices-provisioning.net"
-  role_claim = "roles"
-  [[instance.issuer.role]]          without any: Device Provisioning Service Data Contributor, and Reader
-  role = "line managers"            a value of the claim
-  actions = ["enrollments/*"]       data actions, also by one star; and configure, by its name only"#;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -147,7 +104,7 @@ async fn main() -> ExitCode {
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("serve: {error}");
+            eprintln!("serve: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
@@ -159,18 +116,26 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    fill(&store, &config).await?;
+    rehearse(&config, clock.now()).await?;
     if arguments.check {
         eprintln!("{}: nothing is wrong with it", arguments.config.display());
         return Ok(());
     }
+    let Opened { store, sealed } = config.records.open().await?;
+    if arguments.reseal && sealed.is_none() {
+        return Err("--reseal: there is no [seal] in the configuration".into());
+    }
+    fill(&store, &config, arguments.overwrite, clock.now()).await?;
 
     // Signals that come from now on are not lost.
     let mut signals = Signals::new()?;
     let hubs = FakeHubs::new().without_record();
-    eprintln!("serve: hubs are in-memory fakes, and records are gone when this process ends");
-    let mut tenants = OneStore::new(store);
+    eprintln!("serve: hubs are in-memory fakes");
+    if matches!(config.records.place, Place::Memory) {
+        eprintln!("serve: records are in memory, and gone when this process ends");
+    }
+    // From now on nobody waits for an error but devices, who are told none.
+    let mut tenants = OneStore::new(Arc::new(LoggedStore::new(store)));
     for one in &config.instances {
         tenants = tenants.with_host(&one.instance.service_host, one.scope.clone());
     }
@@ -236,9 +201,17 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         .iter()
         .map(|instance| &instance.scope)
         .collect();
+    let resealed = sealed.filter(|_| arguments.reseal);
+    let upkeep = async {
+        tokio::join!(
+            sweep(&service, &scopes),
+            reseal(resealed.as_ref(), &scopes),
+            reread(config.records.keys.as_deref()),
+        )
+    };
     tokio::select! {
         () = signals.next() => {}
-        () = sweep(&service, &scopes) => {}
+        _ = upkeep => {}
     }
     let drained = server.stop(DRAIN).await?;
     tracing::info!(
@@ -247,46 +220,4 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         "drained"
     );
     Ok(())
-}
-
-async fn fill(store: &Arc<dyn Store>, config: &Config) -> Result<(), BoxError> {
-    for one in &config.instances {
-        let admin = Admin::new(Arc::clone(store), one.scope.clone());
-        admin.put_instance(&one.instance).await?;
-        for entry in &one.groups {
-            admin.put_group(entry).await?;
-        }
-        for entry in &one.enrollments {
-            admin.put_enrollment(entry).await?;
-        }
-        tracing::info!(
-            scope = %one.scope, hubs = one.instance.hubs.len(), groups = one.groups.len(),
-            enrollments = one.enrollments.len(), "instance"
-        );
-    }
-    Ok(())
-}
-
-/// Cleans what devices left behind when a hub did not answer, and counts registrations for their quota. Never
-/// ends.
-async fn sweep(service: &Provisioner, scopes: &[&IdScope]) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        for scope in scopes {
-            if let Err(error) = service.count_registrations(scope).await {
-                tracing::warn!(%scope, %error, "count");
-            }
-            let mut after = None;
-            loop {
-                match service.sweep(scope, after, 100).await {
-                    Ok(done) if done.next.is_some() => after = done.next,
-                    Ok(_) => break,
-                    Err(error) => {
-                        tracing::warn!(%scope, %error, "sweep");
-                        break;
-                    }
-                }
-            }
-        }
-    }
 }

@@ -23,6 +23,42 @@ impl Signals {
     }
 }
 
+/// What tells the process that a file has changed: SIGHUP.
+#[cfg(unix)]
+pub(super) struct Hangup(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangup {
+    pub(super) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// From now on SIGHUP does not end the process.
+#[cfg(unix)]
+pub(super) fn hangup() -> std::io::Result<Hangup> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::hangup()).map(Hangup)
+}
+
+/// Nothing tells it.
+#[cfg(not(unix))]
+pub(super) struct Hangup;
+
+#[cfg(not(unix))]
+impl Hangup {
+    pub(super) async fn next(&mut self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn hangup() -> std::io::Result<Hangup> {
+    Ok(Hangup)
+}
+
 /// Resolves when the process is asked to end: Ctrl-C.
 #[cfg(not(unix))]
 pub(super) struct Signals;

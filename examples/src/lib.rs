@@ -3,8 +3,11 @@
 mod amqp;
 pub mod config;
 pub mod device;
+pub mod factory;
 mod link;
 mod mqtt;
+pub mod node;
+pub mod place;
 pub mod server;
 
 /// Compiles the programs in the README.

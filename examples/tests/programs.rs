@@ -122,6 +122,72 @@ fn import_tells_of_each_wrong_line_and_exports_the_others() {
 
     let output = run("import", &[exported]);
     assert!(output.status.success(), "{output:?}");
+    let store = format!("redb:{}", folder.0.join("dps.redb").to_str().unwrap());
+    for said in ["2 new, 0 replaced, 0 there", "0 new, 0 replaced, 2 there"] {
+        let output = run("import", &[exported, "--store", &store]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(said), "{text}");
+    }
     let output = run("import", &["there-is-no-such-file.csv"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[tokio::test]
+async fn transfer_copies_a_tenant_from_one_file_to_another() {
+    use dps_examples::device::{Device, Proof};
+    use dps_examples::factory;
+    use dps_store_redb::RedbStore;
+
+    let (folder, _) = Folder::with("transfer", "");
+    let path = |name: &str| folder.0.join(name).to_str().unwrap().to_owned();
+    let store = std::sync::Arc::new(RedbStore::open(path("old.redb")).unwrap());
+    let before = factory::devices(&factory::admin(store).unwrap(), 1).await;
+
+    let [old, new] = ["old.redb", "new.redb"].map(|name| format!("redb:{}", path(name)));
+    let transfer = |more: &[&str]| {
+        let mut words = vec![old.as_str(), &new, "--scope", "0ne00000001"];
+        words.extend(more);
+        let output = run("transfer", &words);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let complained = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said, complained)
+    };
+    let (status, _, complained) = transfer(&["--compare"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        complained.ends_with("new.redb: there is no such file\n"),
+        "{complained}"
+    );
+    assert!(!Path::new(&path("new.redb")).exists());
+
+    let (status, said, complained) = transfer(&[]);
+    assert_eq!(status, Some(0), "{complained}");
+    assert!(
+        said.contains(
+            "0ne00000001: 4 records copied, 0 replaced, 0 deleted; both stores have the same 4 now"
+        ),
+        "{said}"
+    );
+    assert!(
+        complained.is_empty(),
+        "nobody watches, so nothing is drawn: {complained}"
+    );
+
+    let (status, said, _) = transfer(&["--compare"]);
+    assert_eq!(status, Some(0), "{said}");
+    let (status, _, complained) = transfer(&[]);
+    assert_eq!(status, Some(1));
+    assert!(
+        complained.contains("the target has records of 0ne00000001 already"),
+        "{complained}"
+    );
+
+    // A key is made when there is none: these were there.
+    let store = std::sync::Arc::new(RedbStore::open(path("new.redb")).unwrap());
+    let after = factory::devices(&factory::admin(store).unwrap(), 1).await;
+    let key = |devices: &[Device]| match &devices[0].proof {
+        Proof::Key(key) => key.expose().to_vec(),
+        Proof::Certificate(_) => panic!("a key"),
+    };
+    assert_eq!(key(&after.unwrap()), key(&before.unwrap()));
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::issuers::check_issuers;
 use super::policies::check_names;
 use super::settings::{check_endpoints, check_rules};
-use super::{Admin, AdminError};
+use super::{Admin, AdminError, ROUNDS};
 use crate::id::SecretBytes;
 use crate::instance::{Instance, MAX_HUBS};
 use crate::record::{
@@ -26,11 +26,53 @@ impl Admin {
     /// twice, or an IP rule whose name is none, or an OpenID provider that [`Admin::set_issuers`] does not take;
     /// [`AdminError::Full`] for more certificates than its quota, or more IP rules or providers than may be.
     pub async fn put_instance(&self, instance: &Instance) -> Result<(), AdminError> {
+        let writes = self.instance_writes(instance, Expect::Any).await?;
+        let mut with_secret = writes.clone();
+        with_secret.extend(self.new_nonce_key().await?);
+        let done = match self.configure(with_secret).await {
+            // Somebody else has made it meanwhile.
+            Err(AdminError::Store(StoreError::Conflict { .. })) => self.configure(writes).await,
+            done => done,
+        };
+        done.map(drop)
+    }
+
+    /// Makes the instance, with its certificates, unless there is one: for a program that starts on a store which
+    /// may have been used before, and leaves what operators have made of it.
+    ///
+    /// Of many that do so at once, one makes it. Entries can be written before there is an instance, and no device
+    /// is let in until then: whoever writes them first finds an instance only where its entries are whole.
+    ///
+    /// # Errors
+    /// [`AdminError::Exists`] if there is an instance; nothing has changed. The others are those of
+    /// [`Admin::put_instance`].
+    pub async fn create_instance(&self, instance: &Instance) -> Result<(), AdminError> {
+        for _ in 0..ROUNDS {
+            if self.read(instance_key(&self.scope)).await?.is_some() {
+                return Err(AdminError::Exists);
+            }
+            let mut writes = self.instance_writes(instance, Expect::Absent).await?;
+            writes.extend(self.new_nonce_key().await?);
+            match self.configure(writes).await {
+                // Somebody else has made it meanwhile, or its secret.
+                Err(AdminError::Store(StoreError::Conflict { .. })) => {}
+                done => return done.map(drop),
+            }
+        }
+        Err(AdminError::restless())
+    }
+
+    /// The instance and its certificates; without those of the store that are not in it.
+    async fn instance_writes(
+        &self,
+        instance: &Instance,
+        expect: Expect,
+    ) -> Result<Vec<Write>, AdminError> {
         check_instance(instance)?;
         let mut writes = vec![Write {
             table: Table::Instance,
             id: instance_key(&self.scope).id,
-            expect: Expect::Any,
+            expect,
             change: Change::Put(encode_instance(instance)?),
         }];
         for name in self.certificate_ids().await? {
@@ -58,14 +100,7 @@ impl Admin {
                 change,
             });
         }
-        let mut with_secret = writes.clone();
-        with_secret.extend(self.new_nonce_key().await?);
-        let done = match self.configure(with_secret).await {
-            // Somebody else has made it meanwhile.
-            Err(AdminError::Store(StoreError::Conflict { .. })) => self.configure(writes).await,
-            done => done,
-        };
-        done.map(drop)
+        Ok(writes)
     }
 
     /// The secret that challenges are made from, unless the instance has one. It is never changed: what

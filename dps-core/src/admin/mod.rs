@@ -5,7 +5,8 @@
 //! read with each request and needs none.
 //!
 //! Methods that `put` replace whatever is there: for whoever owns what it writes, such as a program
-//! with a configuration. Those that take a [`Precondition`] are for many who write at once.
+//! with a configuration. Those that take a [`Precondition`] are for many who write at once. A program that
+//! only wants something to begin with has [`Admin::create_instance`] and, for entries, [`Admin::import`].
 
 mod bulk;
 mod certificates;

@@ -12,6 +12,7 @@ mod issuer;
 mod place;
 mod registration;
 mod rule;
+mod slot;
 mod tally;
 
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ pub(crate) use self::instance::{
 };
 pub(crate) use self::place::{Leaving, decode_leaving, encode_leaving};
 pub(crate) use self::registration::{decode_registration, encode_registration};
+pub(crate) use self::slot::shard_of;
 pub(crate) use self::tally::{decode_tally, encode_tally, tally_key, tally_keys};
 use crate::hub::Place;
 use crate::id::{GroupId, IdScope, RegistrationId};
@@ -149,7 +151,15 @@ fn encode(value: &impl Serialize) -> Result<Bytes, StoreError> {
     Ok(encoded.into())
 }
 
+/// What sealed values begin with ([`crate::seal`]), and no JSON does.
+const SEALED: u8 = 1;
+
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
+    if value.first() == Some(&SEALED) {
+        return Err(corrupt(
+            "it is sealed, and the store was opened without keys",
+        ));
+    }
     // Where, but not what: the text of such an error quotes the value, which may be a key.
     serde_json::from_slice(value).map_err(|error| {
         let (kind, line, column) = (error.classify(), error.line(), error.column());

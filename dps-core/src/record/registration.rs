@@ -19,7 +19,7 @@ use crate::registration::{
 };
 use crate::store::StoreError;
 use crate::time::Timestamp;
-use crate::trace::Trace;
+use crate::trace::{Step, Trace};
 
 #[derive(Serialize, Deserialize)]
 struct Stored<'a> {
@@ -184,7 +184,10 @@ pub(crate) fn encode_registration(record: &Registration) -> Result<Bytes, StoreE
 }
 
 pub(crate) fn decode_registration(value: &[u8]) -> Result<Registration, StoreError> {
-    let stored: Stored<'static> = decode(value)?;
+    let stored: Stored<'static> = match decode(value) {
+        Ok(stored) => stored,
+        Err(error) => without_unknown_steps(value).ok_or(error)?,
+    };
     let assignment = stored.at.map(|at| -> Result<Assignment, StoreError> {
         Ok(Assignment {
             place: at.place.into_place()?,
@@ -232,6 +235,20 @@ pub(crate) fn decode_registration(value: &[u8]) -> Result<Registration, StoreErr
         },
         trace: Arc::new(stored.trace.into_owned()),
     })
+}
+
+/// A later version may have written steps that this one does not know. They only tell why, so the record is read without
+/// them; they count as dropped.
+fn without_unknown_steps(value: &[u8]) -> Option<Stored<'static>> {
+    let mut value: Value = serde_json::from_slice(value).ok()?;
+    let trace = value.get_mut("trace")?.as_object_mut()?;
+    let steps = trace.get_mut("steps")?.as_array_mut()?;
+    let all = steps.len();
+    steps.retain(|step| Step::deserialize(step).is_ok());
+    let unknown = all - steps.len();
+    let dropped = trace.get("dropped").and_then(Value::as_u64).unwrap_or(0);
+    trace.insert("dropped".to_owned(), (dropped + unknown as u64).into());
+    serde_json::from_value(value).ok()
 }
 
 fn store_phase(phase: &Phase) -> StoredPhase<'_> {

@@ -1,9 +1,11 @@
 //! Yesterday's records, frozen: each must be read as what it meant, and written as it was.
 //!
-//! A sample may be added; one that stands here is never changed.
+//! A sample may be added; one that stands here is never changed. Where the shape of a record changes nevertheless, the
+//! sample moves to `older/`, and a test says what it is read as: see `SHAPE_CHANGED`.
 
 mod control;
 mod entries;
+mod older;
 mod round_trips;
 
 use std::net::IpAddr;
@@ -27,6 +29,12 @@ use crate::trace::{Entry, Step, Trace};
 /// The certificate of all samples, in base64.
 const CERTIFICATE: &str = "MIIBeDCCAR+gAwIBAgIUPosV9X3BCxpU1ECAcdWyCID6UzwwCgYIKoZIzj0EAwIwETEPMA0GA1UEAwwGRnJvemVuMCAXDTI2MTEyMTAzMzQ0MloYDzIwNTQwNDA4MDMzNDQyWjARMQ8wDQYDVQQDDAZGcm96ZW4wWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAQQsvkJSxsfNkIffhpv+vBz3ggdi28klDlWhQvrHgyK69pGlaL2HrRh72Pzc38wDv3UoydAyyoMxNhbNmzpKES+o1MwUTAdBgNVHQ4EFgQUo2dnjZeLX2FJdRBt6oGwdhHYuikwHwYDVR0jBBgwFoAUo2dnjZeLX2FJdRBt6oGwdhHYuikwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiBspK/P0Xwl2JHT6fwLrsN2uJU6/zFvq/TYS8FDAeInTgIgb9YkDkicD9tSfdiV/gZO81GPTeAWRl6PraYr2U/YOqw=";
 
+const SHAPE_CHANGED: &str = "A stored shape is another one than it was. Stores have records of the old one, and nodes of \
+    the last version may read and write the same store. So: (1) if it need not change, change it back; (2) what was there \
+    must still be read: keep the old sample in tests/older, with a test of what it means; (3) if a node of the last \
+    version cannot read what is written now, or would lose something by writing it again, raise store::RECORD_FORMAT, and \
+    say so in the change log; (4) then bring the sample and the digest in tests/older.rs up to date.";
+
 /// Asserts that `sample` is how `value` is written, and that it is read as that.
 ///
 /// Values are compared as they are shown and as they are written, for keys are not shown.
@@ -38,8 +46,8 @@ fn frozen<T: std::fmt::Debug>(
 ) {
     let sample = sample.trim_end().replace("CERTIFICATE", CERTIFICATE);
     let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-    assert_eq!(text(encode(value).unwrap()), sample);
-    let read = decode(sample.as_bytes()).unwrap();
+    assert_eq!(text(encode(value).unwrap()), sample, "{SHAPE_CHANGED}");
+    let read = decode(sample.as_bytes()).expect(SHAPE_CHANGED);
     assert_eq!(format!("{read:?}"), format!("{value:?}"));
     assert_eq!(text(encode(&read).unwrap()), sample);
     // A member that is added tomorrow does not keep today's nodes from reading.
@@ -336,4 +344,53 @@ fn records_live_where_they_did_yesterday() {
     );
     let ids = fixed.each_ref().map(|key| &*key.id);
     assert_eq!(ids, ["epoch", "instance", "nonce-key"]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_name_tells_where_its_record_lives(
+        device in "[a-z0-9][a-z0-9._:-]{0,126}[a-z0-9-]",
+        group in "[a-z0-9][a-z0-9._:-]{0,126}[a-z0-9-]",
+        at in "[A-Za-z0-9#/._:-]{1,128}",
+    ) {
+        let scope = IdScope::parse("0ne00ABCDEF").unwrap();
+        let keys = DeviceKeys::new(&scope, &RegistrationId::parse(&device).unwrap());
+        let at = Place {
+            hub: HubName::parse("a.hub.example").unwrap(),
+            device: DeviceId::parse(&at).unwrap_or_else(|_| DeviceId::parse("d").unwrap()),
+        };
+        let own = |table: Table, id: &str| {
+            let found = shard_of(&scope, table, id).unwrap();
+            assert_eq!((&found.scope, found.slot), (&scope, keys.shard.slot));
+        };
+        for table in [Table::Enrollment, Table::Registration, Table::Challenge] {
+            own(table, &keys.key(table).id);
+        }
+        own(Table::Member, &keys.member_id(&GroupId::parse(&group).unwrap()));
+        own(Table::Leaving, &keys.leaving_id(&at));
+        for table in [Table::Instance, Table::Certificate, Table::Group] {
+            proptest::prop_assert_eq!(shard_of(&scope, table, &group).unwrap(), configuration(&scope));
+        }
+    }
+}
+
+#[test]
+fn the_count_of_a_slot_lives_in_it_and_other_names_live_nowhere() {
+    let scope = IdScope::parse("0ne00ABCDEF").unwrap();
+    for key in tally_keys(&scope) {
+        assert_eq!(shard_of(&scope, key.table, &key.id), Some(key.shard));
+    }
+    for (table, id) in [
+        (Table::Tally, "enrollments/0"),
+        (Table::Tally, "enrollments/65"),
+        (Table::Tally, "enrollments/x"),
+        (Table::Tally, "9"),
+        (Table::Member, "presses"),
+        (Table::Member, "presses/"),
+        (Table::Leaving, "press-1"),
+        (Table::Leaving, "/a/b"),
+        (Table::Registration, ""),
+    ] {
+        assert_eq!(shard_of(&scope, table, id), None, "{table:?} {id}");
+    }
 }

@@ -11,7 +11,8 @@ use dps_core::enrollment::ReprovisionPolicy;
 use dps_core::hub::{DeviceAuth, HubDevice};
 use dps_core::registration::{Status, Substatus};
 
-use super::Assembly;
+use super::Make;
+use super::beneath::sweep_beneath;
 use super::fuse::{Mood, When};
 use super::world::{Broken, HUBS, Told, WITH_TPM, World, auth, initial_twin, reported};
 
@@ -26,27 +27,26 @@ const MOVE_AND_RESET: ReprovisionPolicy = ReprovisionPolicy {
 
 /// A scenario: what there is before, what the device does, and what must be true in the end beside
 /// that the device is where it was told.
-struct Scenario<'a> {
-    before: &'a dyn Fn(&World),
-    end: &'a dyn Fn(&World, &Told) -> Result<(), Broken>,
+pub(super) struct Scenario<'a> {
+    pub(super) before: &'a dyn Fn(&World),
+    pub(super) end: &'a dyn Fn(&World, &Told) -> Result<(), Broken>,
 }
 
 /// Dies at every effect of one register, and goes on by polling and by registering again.
-fn sweep(make: &dyn Fn() -> Assembly, scenario: &Scenario<'_>) -> Result<(), Broken> {
+fn sweep(make: &dyn Make, scenario: &Scenario<'_>) -> Result<(), Broken> {
     sweep_with("before", make, scenario)
 }
 
 /// The same, with a credential of this name.
-fn sweep_with(
-    credential: &str,
-    make: &dyn Fn() -> Assembly,
-    scenario: &Scenario<'_>,
-) -> Result<(), Broken> {
+fn sweep_with(credential: &str, make: &dyn Make, scenario: &Scenario<'_>) -> Result<(), Broken> {
+    if let Some(beneath) = make.beneath() {
+        return sweep_beneath(credential, make, beneath, scenario);
+    }
     for nth in 1.. {
         let mut lived = 0;
         for when in [When::Before, When::After] {
             for by_polling in [true, false] {
-                let world = World::new(make());
+                let world = World::new(make.make());
                 (scenario.before)(&world);
                 world.fuse.arm(nth, when);
                 let told = world.register(credential);
@@ -126,7 +126,7 @@ fn settled_on_a(world: &World, reprovision: ReprovisionPolicy) {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn first_assignment(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn first_assignment(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -148,7 +148,7 @@ pub fn first_assignment(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn stay(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn stay(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -170,7 +170,7 @@ pub fn stay(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn hub_key_of_a_tpm(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn hub_key_of_a_tpm(make: &dyn Make) -> Result<(), Broken> {
     for again in [false, true] {
         let scenario = Scenario {
             before: &|world| {
@@ -199,7 +199,7 @@ pub fn hub_key_of_a_tpm(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn move_and_reset(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn move_and_reset(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -223,7 +223,7 @@ pub fn move_and_reset(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn move_with_data(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn move_with_data(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -256,7 +256,7 @@ pub fn move_with_data(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn refusal_of_a_new_device(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn refusal_of_a_new_device(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -273,7 +273,7 @@ pub fn refusal_of_a_new_device(make: &dyn Fn() -> Assembly) -> Result<(), Broken
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn refusal_of_a_move(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn refusal_of_a_move(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -297,7 +297,7 @@ pub fn refusal_of_a_move(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn coming_back_to_the_hub_just_left(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn coming_back_to_the_hub_just_left(make: &dyn Make) -> Result<(), Broken> {
     let before = |world: &World, cleaner_is_at_it: bool| {
         settled_on_a(world, MOVE_WITH_DATA);
         world.enroll(Policy::Static, &HUBS[1..2], MOVE_WITH_DATA);
@@ -332,7 +332,7 @@ pub fn coming_back_to_the_hub_just_left(make: &dyn Fn() -> Assembly) -> Result<(
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn failure_after_the_hub_was_called(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn failure_after_the_hub_was_called(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -356,7 +356,7 @@ pub fn failure_after_the_hub_was_called(make: &dyn Fn() -> Assembly) -> Result<(
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn fickle_policy_at_first(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn fickle_policy_at_first(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -370,7 +370,7 @@ pub fn fickle_policy_at_first(make: &dyn Fn() -> Assembly) -> Result<(), Broken>
 ///
 /// # Errors
 /// Says at which effect what went wrong.
-pub fn fickle_policy_again(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn fickle_policy_again(make: &dyn Make) -> Result<(), Broken> {
     sweep(
         make,
         &Scenario {
@@ -388,11 +388,11 @@ pub fn fickle_policy_again(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
 ///
 /// # Errors
 /// Says at which effects what went wrong.
-pub fn take_over_by_another_credential(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn take_over_by_another_credential(make: &dyn Make) -> Result<(), Broken> {
     for policy in [Policy::Hashed, Policy::Custom] {
         for (first, when_first) in steps(4) {
             for (second, when_second) in steps(6) {
-                let world = World::new(make());
+                let world = World::new(make.make());
                 world.enroll(policy, &[], MOVE_WITH_DATA);
                 world.fuse.arm(first, when_first);
                 world.register("before");
@@ -438,10 +438,10 @@ fn steps(most: usize) -> impl Iterator<Item = (usize, When)> {
 ///
 /// # Errors
 /// Says in which interleaving what went wrong.
-pub fn race_of_three_workers(make: &dyn Fn() -> Assembly) -> Result<(), Broken> {
+pub fn race_of_three_workers(make: &dyn Make) -> Result<(), Broken> {
     for seed in 0..2_000_u64 {
         let mut dice = Dice(seed);
-        let world = World::new(make());
+        let world = World::new(make.make());
         world.enroll(Policy::Custom, &[], MOVE_WITH_DATA);
         let (told, first) = world.only_ask("before");
         let Some(operation) = told.operation.clone() else {

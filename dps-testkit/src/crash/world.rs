@@ -204,6 +204,22 @@ impl World {
         lived.and(told)
     }
 
+    /// Registers and does all the work; everything the device heard.
+    pub(super) fn listen(&self, credential: &str) -> Vec<Told> {
+        let service = self.start();
+        let mut heard = Vec::new();
+        self.alive(async {
+            let request = DeviceRequest::Register { payload: None };
+            let mut reply = self.ask(&service, credential, request).await;
+            heard.push(hear(&reply.response));
+            while let Some(work) = reply.work.take() {
+                reply = work.await;
+                heard.push(hear(&reply.response));
+            }
+        });
+        heard
+    }
+
     /// Registers and drops the work.
     pub(super) fn only_ask(&self, credential: &str) -> (Told, Option<Work>) {
         let service = self.start();
@@ -286,6 +302,14 @@ impl World {
             .alive(self.admin.registration(&device()))
             .expect("the store answers");
         found.and_then(|record| Some(record.assignment?.place))
+    }
+
+    /// The operation that the store has for the device.
+    pub(super) fn recorded(&self) -> Option<OperationId> {
+        let found = self
+            .alive(self.admin.registration(&device()))
+            .expect("the store answers");
+        found.map(|record| record.operation.id)
     }
 
     /// What hub `name` has of the device.

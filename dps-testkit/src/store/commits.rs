@@ -9,7 +9,8 @@ use super::make::{commit, delete, keep, key, put, read, read_many, refused, shar
 
 const TABLE: Table = Table::Registration;
 
-/// One byte more than a store takes, in front of, between and behind what would succeed.
+/// One byte more than a store takes, in front of, between and behind what would succeed, and beside what
+/// would be a conflict.
 pub async fn a_value_that_is_too_large_is_refused_with_all_that_goes_with_it(store: &dyn Store) {
     let here = shard("too-large", 3);
     let large = vec![b'x'; MAX_STORED_BYTES + 1];
@@ -31,6 +32,61 @@ pub async fn a_value_that_is_too_large_is_refused_with_all_that_goes_with_it(sto
             let found = read(store, &here, TABLE, id).await;
             assert!(found.is_none(), "{id} must not have been written");
         }
+    }
+    for place in 0..2 {
+        let mut writes = vec![keep(TABLE, "a", Expect::Exactly(Version(1)))];
+        writes.insert(place, put(TABLE, "b", Expect::Absent, &large));
+        let outcome = store.commit(&here, &writes).await;
+        assert!(
+            matches!(outcome, Err(StoreError::TooLarge { .. })),
+            "trying again does not help, so it is no conflict: {outcome:?}"
+        );
+    }
+}
+
+/// There is nothing to refuse, and nothing to do.
+pub async fn a_commit_without_writes_succeeds_and_changes_nothing(store: &dyn Store) {
+    let here = shard("nothing", 9);
+    commit(store, &here, &[]).await;
+    let version = commit(store, &here, &[put(TABLE, "a", Expect::Absent, "1")]).await;
+    commit(store, &here, &[]).await;
+    let found = read(store, &here, TABLE, "a").await.expect("it was put");
+    assert_eq!((found.version, &*found.value), (version, b"1".as_slice()));
+}
+
+/// Each part finds what was there before the commit, not what a part in front of it did.
+pub async fn a_commit_may_put_delete_and_keep_at_once(store: &dyn Store) {
+    let here = shard("mixed", 10);
+    let first = [
+        put(TABLE, "changed", Expect::Absent, "old"),
+        put(TABLE, "deleted", Expect::Absent, "old"),
+        put(TABLE, "kept", Expect::Absent, "old"),
+        put(Table::Member, "deleted", Expect::Absent, "old"),
+    ];
+    let old = commit(store, &here, &first).await;
+    let second = [
+        keep(TABLE, "kept", Expect::Exactly(old)),
+        delete(TABLE, "deleted", Expect::Exactly(old)),
+        put(TABLE, "created", Expect::Absent, "new"),
+        put(Table::Member, "deleted", Expect::Exactly(old), "new"),
+        keep(Table::Member, "created", Expect::Absent),
+        put(TABLE, "changed", Expect::Exactly(old), "new"),
+        delete(Table::Member, "changed", Expect::Absent),
+    ];
+    let new = commit(store, &here, &second).await;
+    for (table, id, value) in [
+        (TABLE, "changed", Some((new, "new"))),
+        (TABLE, "deleted", None),
+        (TABLE, "kept", Some((old, "old"))),
+        (TABLE, "created", Some((new, "new"))),
+        (Table::Member, "deleted", Some((new, "new"))),
+        (Table::Member, "created", None),
+        (Table::Member, "changed", None),
+    ] {
+        let found = read(store, &here, table, id).await;
+        let found = found.map(|found| (found.version, found.value));
+        let value = value.map(|(version, value)| (version, Bytes::from_static(value.as_bytes())));
+        assert_eq!(found, value, "{table:?} {id}");
     }
 }
 

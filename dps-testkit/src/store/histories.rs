@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use dps_core::store::{Change, Expect, Scan, Store, StoreError, Table, Version, Write};
+use dps_core::store::{Change, Expect, Key, Scan, Store, StoreError, Table, Version, Write};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -14,7 +14,7 @@ use super::{Fixture, open};
 
 /// One step; names are small numbers, so that steps meet.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Commit(u8, Vec<Part>),
     Read(Vec<u8>),
     Scan {
@@ -27,14 +27,14 @@ enum Step {
 
 /// One record's part in a commit.
 #[derive(Clone, Debug)]
-struct Part {
+pub(crate) struct Part {
     nth: u8,
     expect: Hope,
     change: Act,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Hope {
+pub(crate) enum Hope {
     Any,
     Absent,
     Current,
@@ -42,7 +42,7 @@ enum Hope {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Act {
+pub(crate) enum Act {
     Put(u8),
     Delete,
     Keep,
@@ -58,11 +58,11 @@ pub fn any_history_agrees_with_a_model<F: Fixture>(fixture: &F) {
     let (guard, store) = open(fixture);
     // A scope of its own keeps histories apart.
     let histories = AtomicUsize::new(0);
-    let histories_agree = TestRunner::new(config).run(&history(), |steps| {
+    let histories_agree = TestRunner::new(config).run(&history(40), |steps| {
         let scope = format!("h{}", histories.fetch_add(1, Ordering::Relaxed));
         let outcome = Mutex::new(Ok(()));
         fixture.drive(Box::pin(async {
-            let done = replay(&*store, &scope, &steps).await;
+            let done = replay(&*store, &scope, &steps, &mut Model::default()).await;
             *outcome.lock() = done;
         }));
         outcome.into_inner()
@@ -76,7 +76,8 @@ pub fn any_history_agrees_with_a_model<F: Fixture>(fixture: &F) {
     );
 }
 
-fn history() -> impl Strategy<Value = Vec<Step>> {
+/// Histories of fewer steps than `longest`.
+pub(crate) fn history(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let hope = prop_oneof![
         1 => Just(Hope::Any),
         1 => Just(Hope::Absent),
@@ -110,7 +111,7 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
             limit,
         }),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..longest)
 }
 
 /// The tables a history uses: every record of a slot is of one of them.
@@ -120,9 +121,20 @@ fn place(nth: u8) -> (u16, Table, String) {
     (u16::from(nth / 4), table, name.to_owned())
 }
 
-async fn replay(store: &dyn Store, scope: &str, steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut model: BTreeMap<(Table, String), (Version, Vec<u8>)> = BTreeMap::new();
-    let mut stale: BTreeMap<(Table, String), Version> = BTreeMap::new();
+/// What a store must hold, and versions that records had before.
+#[derive(Default)]
+pub(crate) struct Model {
+    there: BTreeMap<(Table, String), (Version, Vec<u8>)>,
+    stale: BTreeMap<(Table, String), Version>,
+}
+
+/// Takes the steps on the store and on the model, and compares what they say.
+pub(crate) async fn replay(
+    store: &dyn Store,
+    scope: &str,
+    steps: &[Step],
+    model: &mut Model,
+) -> Result<(), TestCaseError> {
     for step in steps {
         match step {
             Step::Commit(slot, parts) => {
@@ -132,12 +144,12 @@ async fn replay(store: &dyn Store, scope: &str, steps: &[Step]) -> Result<(), Te
                     if writes.iter().any(|w| w.table == table && *w.id == *id) {
                         continue;
                     }
-                    writes.push(part.write(table, &id, &model, &stale));
+                    writes.push(part.write(table, &id, model));
                 }
-                let refused = writes.iter().find(|w| !holds(w, &model));
+                let refused = writes.iter().find(|w| !holds(w, model));
                 let outcome = store.commit(&shard(scope, u16::from(*slot)), &writes).await;
                 match (refused, outcome) {
-                    (None, Ok(version)) => apply(&writes, version, &mut model, &mut stale),
+                    (None, Ok(version)) => apply(&writes, version, model),
                     (Some(first), Err(StoreError::Conflict { table, id })) => {
                         prop_assert_eq!((first.table, &first.id), (table, &id));
                     }
@@ -149,12 +161,7 @@ async fn replay(store: &dyn Store, scope: &str, steps: &[Step]) -> Result<(), Te
                 let keys: Vec<_> = places
                     .map(|(slot, table, id)| key(&shard(scope, slot), table, &id))
                     .collect();
-                let found = read_many(store, &keys).await;
-                for (key, found) in keys.iter().zip(found) {
-                    let found = found.map(|found| (found.version, found.value.to_vec()));
-                    let known = model.get(&(key.table, key.id.to_string()));
-                    prop_assert_eq!(found.as_ref(), known, "{:?}", key);
-                }
+                check_reads(store, &keys, model).await?;
             }
             Step::Scan {
                 member,
@@ -169,21 +176,44 @@ async fn replay(store: &dyn Store, scope: &str, steps: &[Step]) -> Result<(), Te
                     after,
                     ..asking(scope, table, *limit)
                 };
-                check_scan(store, &ask, &model).await?;
+                check_scan(store, &ask, model).await?;
             }
         }
     }
     Ok(())
 }
 
-async fn check_scan(
+/// Compares every record there can be, read and scanned.
+pub(crate) async fn check_all(
     store: &dyn Store,
-    ask: &Scan,
-    model: &BTreeMap<(Table, String), (Version, Vec<u8>)>,
+    scope: &str,
+    model: &Model,
 ) -> Result<(), TestCaseError> {
+    let places = (0..12).map(place);
+    let keys: Vec<_> = places
+        .map(|(slot, table, id)| key(&shard(scope, slot), table, &id))
+        .collect();
+    check_reads(store, &keys, model).await?;
+    for table in [Table::Registration, Table::Member] {
+        check_scan(store, &asking(scope, table, 20), model).await?;
+    }
+    Ok(())
+}
+
+async fn check_reads(store: &dyn Store, keys: &[Key], model: &Model) -> Result<(), TestCaseError> {
+    for (key, found) in keys.iter().zip(read_many(store, keys).await) {
+        let found = found.map(|found| (found.version, found.value.to_vec()));
+        let known = model.there.get(&(key.table, key.id.to_string()));
+        prop_assert_eq!(found.as_ref(), known, "{:?}", key);
+    }
+    Ok(())
+}
+
+async fn check_scan(store: &dyn Store, ask: &Scan, model: &Model) -> Result<(), TestCaseError> {
     let page = store.scan(ask).await;
     let page = page.map_err(|error| TestCaseError::fail(error.to_string()))?;
     let known: Vec<_> = model
+        .there
         .iter()
         .filter(|((table, id), _)| *table == ask.table && id.starts_with(&*ask.prefix))
         .filter(|((_, id), _)| ask.after.as_ref().is_none_or(|after| **id > **after))
@@ -204,8 +234,8 @@ async fn check_scan(
     Ok(())
 }
 
-fn holds(write: &Write, model: &BTreeMap<(Table, String), (Version, Vec<u8>)>) -> bool {
-    let there = model.get(&(write.table, write.id.to_string()));
+fn holds(write: &Write, model: &Model) -> bool {
+    let there = model.there.get(&(write.table, write.id.to_string()));
     match write.expect {
         Expect::Any => true,
         Expect::Absent => there.is_none(),
@@ -213,41 +243,32 @@ fn holds(write: &Write, model: &BTreeMap<(Table, String), (Version, Vec<u8>)>) -
     }
 }
 
-fn apply(
-    writes: &[Write],
-    version: Version,
-    model: &mut BTreeMap<(Table, String), (Version, Vec<u8>)>,
-    stale: &mut BTreeMap<(Table, String), Version>,
-) {
+fn apply(writes: &[Write], version: Version, model: &mut Model) {
     for write in writes {
         let name = (write.table, write.id.to_string());
         let before = match &write.change {
-            Change::Put(value) => model.insert(name.clone(), (version, value.to_vec())),
-            Change::Delete => model.remove(&name),
+            Change::Put(value) => model.there.insert(name.clone(), (version, value.to_vec())),
+            Change::Delete => model.there.remove(&name),
             Change::Keep => None,
         };
         if let Some((version, _)) = before {
-            stale.insert(name, version);
+            model.stale.insert(name, version);
         }
     }
 }
 
 impl Part {
-    fn write(
-        &self,
-        table: Table,
-        id: &str,
-        model: &BTreeMap<(Table, String), (Version, Vec<u8>)>,
-        stale: &BTreeMap<(Table, String), Version>,
-    ) -> Write {
+    fn write(&self, table: Table, id: &str, model: &Model) -> Write {
         let name = (table, id.to_owned());
         let expect = match self.expect {
             Hope::Any => Expect::Any,
             Hope::Absent => Expect::Absent,
             Hope::Current => model
+                .there
                 .get(&name)
                 .map_or(Expect::Absent, |(version, _)| Expect::Exactly(*version)),
-            Hope::Stale => stale
+            Hope::Stale => model
+                .stale
                 .get(&name)
                 .map_or(Expect::Absent, |version| Expect::Exactly(*version)),
         };

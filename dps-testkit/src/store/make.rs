@@ -8,11 +8,11 @@ use dps_core::store::{
     Change, Expect, Key, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
 };
 
-pub(super) fn scope(name: &str) -> IdScope {
+pub(crate) fn scope(name: &str) -> IdScope {
     IdScope::parse(name).expect("the suite's scopes are well formed")
 }
 
-pub(super) fn shard(scope_name: &str, slot: u16) -> Shard {
+pub(crate) fn shard(scope_name: &str, slot: u16) -> Shard {
     Shard {
         scope: scope(scope_name),
         slot,
@@ -20,11 +20,11 @@ pub(super) fn shard(scope_name: &str, slot: u16) -> Shard {
 }
 
 /// Where the suite keeps the `n`-th record of a table: spread over the 64 slots of devices.
-pub(super) fn spread(scope_name: &str, n: usize) -> Shard {
+pub(crate) fn spread(scope_name: &str, n: usize) -> Shard {
     shard(scope_name, 1 + (n % 64) as u16)
 }
 
-pub(super) fn key(shard: &Shard, table: Table, id: &str) -> Key {
+pub(crate) fn key(shard: &Shard, table: Table, id: &str) -> Key {
     Key {
         shard: shard.clone(),
         table,
@@ -32,7 +32,7 @@ pub(super) fn key(shard: &Shard, table: Table, id: &str) -> Key {
     }
 }
 
-pub(super) fn write(table: Table, id: &str, expect: Expect, change: Change) -> Write {
+pub(crate) fn write(table: Table, id: &str, expect: Expect, change: Change) -> Write {
     Write {
         table,
         id: id.into(),
@@ -41,21 +41,21 @@ pub(super) fn write(table: Table, id: &str, expect: Expect, change: Change) -> W
     }
 }
 
-pub(super) fn put(table: Table, id: &str, expect: Expect, value: impl AsRef<[u8]>) -> Write {
+pub(crate) fn put(table: Table, id: &str, expect: Expect, value: impl AsRef<[u8]>) -> Write {
     let value = Bytes::copy_from_slice(value.as_ref());
     write(table, id, expect, Change::Put(value))
 }
 
-pub(super) fn delete(table: Table, id: &str, expect: Expect) -> Write {
+pub(crate) fn delete(table: Table, id: &str, expect: Expect) -> Write {
     write(table, id, expect, Change::Delete)
 }
 
-pub(super) fn keep(table: Table, id: &str, expect: Expect) -> Write {
+pub(crate) fn keep(table: Table, id: &str, expect: Expect) -> Write {
     write(table, id, expect, Change::Keep)
 }
 
 /// Commits what must succeed.
-pub(super) async fn commit(store: &dyn Store, shard: &Shard, writes: &[Write]) -> Version {
+pub(crate) async fn commit(store: &dyn Store, shard: &Shard, writes: &[Write]) -> Version {
     let committed = store.commit(shard, writes).await;
     assert!(
         committed.is_ok(),
@@ -65,7 +65,7 @@ pub(super) async fn commit(store: &dyn Store, shard: &Shard, writes: &[Write]) -
 }
 
 /// Commits what must be refused; which record the conflict names.
-pub(super) async fn refused(
+pub(crate) async fn refused(
     store: &dyn Store,
     shard: &Shard,
     writes: &[Write],
@@ -77,13 +77,13 @@ pub(super) async fn refused(
     (table, id)
 }
 
-pub(super) async fn read_many(store: &dyn Store, keys: &[Key]) -> Vec<Option<Versioned>> {
+pub(crate) async fn read_many(store: &dyn Store, keys: &[Key]) -> Vec<Option<Versioned>> {
     let found = store.get_many(keys).await.expect("reads must succeed");
     assert_eq!(found.len(), keys.len(), "one result per key");
     found
 }
 
-pub(super) async fn read(
+pub(crate) async fn read(
     store: &dyn Store,
     shard: &Shard,
     table: Table,
@@ -94,7 +94,7 @@ pub(super) async fn read(
 }
 
 /// The value of a record, as text.
-pub(super) async fn text(store: &dyn Store, shard: &Shard, table: Table, id: &str) -> String {
+pub(crate) async fn text(store: &dyn Store, shard: &Shard, table: Table, id: &str) -> String {
     let found = read(store, shard, table, id).await;
     found.map_or_else(
         || "(none)".to_owned(),
@@ -102,7 +102,7 @@ pub(super) async fn text(store: &dyn Store, shard: &Shard, table: Table, id: &st
     )
 }
 
-pub(super) fn asking(scope_name: &str, table: Table, limit: u32) -> Scan {
+pub(crate) fn asking(scope_name: &str, table: Table, limit: u32) -> Scan {
     Scan {
         scope: scope(scope_name),
         table,
@@ -113,7 +113,7 @@ pub(super) fn asking(scope_name: &str, table: Table, limit: u32) -> Scan {
 }
 
 /// All ids that pages of `ask` give, page after page.
-pub(super) async fn ids(store: &dyn Store, mut ask: Scan) -> Vec<String> {
+pub(crate) async fn ids(store: &dyn Store, mut ask: Scan) -> Vec<String> {
     let mut ids = Vec::new();
     loop {
         let page = store.scan(&ask).await.expect("scans must succeed");

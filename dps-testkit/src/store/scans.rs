@@ -99,6 +99,34 @@ pub async fn a_page_has_at_most_its_limit_and_says_whether_more_follow(store: &d
     assert!(page.is_ok_and(|page| page.records.is_empty() && !page.more));
 }
 
+/// The most a page may hold, with one more behind it and with none.
+pub async fn a_page_may_have_a_thousand_records(store: &dyn Store) {
+    let names: Vec<String> = (0..1001).map(|nth| format!("t{nth:04}")).collect();
+    for slot in 0..64 {
+        let mine = names.iter().skip(slot).step_by(64);
+        let writes: Vec<_> = mine
+            .map(|name| put(TABLE, name, Expect::Absent, name))
+            .collect();
+        commit(store, &spread("thousand", slot), &writes).await;
+    }
+    for (left, more) in [(1001, true), (1000, false), (999, false)] {
+        let page = store.scan(&asking("thousand", TABLE, 1000)).await;
+        let page = page.expect("scans must succeed");
+        assert_eq!(page.records.len(), left.min(1000), "of {left}");
+        assert_eq!(page.more, more, "of {left}");
+        let wanted = names.iter().map(String::as_str);
+        assert!(
+            page.records
+                .iter()
+                .map(|(id, _)| &**id)
+                .eq(wanted.take(left.min(1000)))
+        );
+        let last = &names[left - 1];
+        let gone = [delete(TABLE, last, Expect::Any)];
+        commit(store, &spread("thousand", left - 1), &gone).await;
+    }
+}
+
 /// A page is as good as a read.
 pub async fn a_scan_sees_versions_and_values_as_they_are(store: &dyn Store) {
     fill(store, "values", ["a", "b"]).await;

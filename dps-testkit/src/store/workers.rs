@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use dps_core::store::{Expect, Store, StoreError, Table};
+use dps_core::store::{Change, Expect, Store, StoreError, Table};
+use parking_lot::Mutex;
 
-use super::make::{commit, key, put, read, read_many, shard};
+use super::make::{asking, commit, delete, ids, key, put, read, read_many, shard};
 use super::{Fixture, open};
 
 const TABLE: Table = Table::Registration;
@@ -131,4 +132,115 @@ pub fn two_records_written_together_are_never_seen_half_changed<F: Fixture>(fixt
         },
         |_| Box::pin(async {}),
     );
+}
+
+/// Nobody is refused for what a neighbour does.
+pub fn commits_of_different_records_of_a_shard_all_succeed<F: Fixture>(fixture: &F) {
+    crowd(
+        fixture,
+        8,
+        |nth, store| {
+            Box::pin(async move {
+                let here = shard("neighbours", 4);
+                let mine = format!("w{nth}");
+                let mut expect = Expect::Absent;
+                for round in 0..25 {
+                    let fresh = format!("{mine}-{round}");
+                    let writes = [
+                        put(TABLE, &mine, expect, [round]),
+                        put(Table::Member, &fresh, Expect::Absent, [round]),
+                    ];
+                    expect = Expect::Exactly(commit(store, &here, &writes).await);
+                }
+            })
+        },
+        |store| {
+            Box::pin(async move {
+                let here = shard("neighbours", 4);
+                for nth in 0..8 {
+                    let found = read(store, &here, TABLE, &format!("w{nth}")).await;
+                    assert_eq!(found.expect("it was put").value[0], 24);
+                }
+                assert_eq!(
+                    ids(store, asking("neighbours", Table::Member, 1000))
+                        .await
+                        .len(),
+                    200
+                );
+            })
+        },
+    );
+}
+
+/// Where a store locks record by record, they would wait for each other for ever.
+pub fn commits_of_the_same_records_in_any_order_all_succeed<F: Fixture>(fixture: &F) {
+    crowd(
+        fixture,
+        4,
+        |nth, store| {
+            Box::pin(async move {
+                let here = shard("orders", 5);
+                for round in 0..25_u8 {
+                    let mut writes: Vec<_> = (0..10)
+                        .map(|id| put(TABLE, &format!("{id}"), Expect::Any, [nth as u8, round]))
+                        .collect();
+                    match nth {
+                        0 => {}
+                        1 => writes.reverse(),
+                        _ => writes.rotate_left(nth * 3),
+                    }
+                    if round % 5 == 4 {
+                        writes[nth].change = Change::Delete;
+                    }
+                    commit(store, &here, &writes).await;
+                }
+            })
+        },
+        |store| {
+            Box::pin(async move {
+                let here = shard("orders", 5);
+                let names = (0..10).map(|id| key(&here, TABLE, &format!("{id}")));
+                let names: Vec<_> = names.collect();
+                let found = read_many(store, &names).await;
+                let there: Vec<_> = found.iter().flatten().collect();
+                assert_eq!(there.len(), 9, "the last commit deleted one of ten");
+                let last = there[0].version;
+                assert!(there.iter().all(|found| found.version == last), "{there:?}");
+            })
+        },
+    );
+}
+
+/// Of those who saw the same one.
+pub fn of_many_who_delete_a_record_one_succeeds<F: Fixture>(fixture: &F) {
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    crowd(
+        fixture,
+        4,
+        |_, store| {
+            let gone = Arc::clone(&gone);
+            Box::pin(async move {
+                let here = shard("deleters", 6);
+                for round in 0..25 {
+                    let id = format!("r{round}");
+                    // Whoever is late makes one of its own.
+                    let fresh = put(TABLE, &id, Expect::Absent, "");
+                    let _ = store.commit(&here, &[fresh]).await;
+                    let Some(found) = read(store, &here, TABLE, &id).await else {
+                        continue;
+                    };
+                    let mine = delete(TABLE, &id, Expect::Exactly(found.version));
+                    if store.commit(&here, &[mine]).await.is_ok() {
+                        gone.lock().push(found.version);
+                    }
+                }
+            })
+        },
+        |_| Box::pin(async {}),
+    );
+    let mut gone = gone.lock().clone();
+    assert!(gone.len() >= 25, "in each round somebody succeeds");
+    gone.sort_unstable();
+    let twice = gone.windows(2).find(|two| two[0] == two[1]);
+    assert_eq!(twice, None, "a record was deleted by two");
 }

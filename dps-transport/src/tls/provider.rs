@@ -47,6 +47,15 @@ impl TlsProvider {
         Self::new(rustls::crypto::ring::default_provider())
     }
 
+    /// Whether TLS with it runs in a module that keeps to FIPS 140: `aws_lc` in a build with the feature `fips`.
+    ///
+    /// Key exchange without such a module (plain X25519, ChaCha20) is not on offer then, and TLS 1.2 asks for the extended
+    /// master secret.
+    #[must_use]
+    pub fn fips(&self) -> bool {
+        self.0.fips()
+    }
+
     /// Sets which cipher suites are taken first; the others stay on offer.
     #[must_use]
     pub fn with_cipher_order(mut self, order: CipherOrder) -> Self {
@@ -82,5 +91,30 @@ impl fmt::Debug for TlsProvider {
         let suites = self.0.cipher_suites.iter().map(|suite| suite.suite());
         f.write_str("TlsProvider")?;
         f.debug_list().entries(suites).finish()
+    }
+}
+
+#[cfg(all(test, feature = "aws-lc"))]
+mod tests {
+    use rustls_pki_types::PrivateKeyDer;
+
+    use super::*;
+    use crate::ServerTls;
+
+    /// The test of the feature `fips` is that this holds either way.
+    #[test]
+    fn aws_lc_reports_itself_as_it_was_built() {
+        let provider = TlsProvider::aws_lc();
+        assert_eq!(provider.fips(), cfg!(feature = "fips"));
+        let made = rcgen::generate_simple_self_signed(["one.example.net".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let tls = ServerTls::from_der(&provider, vec![made.cert.der().clone()], key).unwrap();
+        assert_eq!(tls.config().fips(), cfg!(feature = "fips"));
+    }
+
+    #[cfg(feature = "ring")]
+    #[test]
+    fn ring_is_no_module_of_fips() {
+        assert!(!TlsProvider::ring().fips());
     }
 }

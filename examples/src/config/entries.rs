@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use dps_core::allocate::Policy;
-use dps_core::enrollment::{Attestation, Enrollment, Subject, X509Attestation};
+use dps_core::enrollment::{Attestation, Draft, Enrollment, Subject, X509Attestation};
 use dps_core::instance::Instance;
 use dps_core::json;
 use dps_transport_http::service::{EnrollmentError, EnrollmentReader};
@@ -21,7 +21,7 @@ pub(super) fn read(
     table: &InstanceTable,
     instance: &Instance,
     notes: &mut Vec<Complaint>,
-) -> Result<(Vec<Enrollment>, Vec<Enrollment>), Complaint> {
+) -> Result<(Vec<Draft>, Vec<Draft>), Complaint> {
     let mut reading = Reading {
         reader: EnrollmentReader::new(context.crypto, context.now),
         instance,
@@ -56,7 +56,7 @@ impl Reading<'_> {
         &mut self,
         file: &Path,
         group: bool,
-        entries: &mut Vec<Enrollment>,
+        entries: &mut Vec<Draft>,
     ) -> Result<(), Complaint> {
         let bytes = std::fs::read(file).map_err(|error| Complaint::new(file, "", error))?;
         let document = json::parse(&bytes).map_err(|error| Complaint::new(file, "", error))?;
@@ -77,7 +77,7 @@ impl Reading<'_> {
         index: &str,
         document: &Value,
         group: bool,
-    ) -> Result<Enrollment, Complaint> {
+    ) -> Result<Draft, Complaint> {
         let path = |member: &str| match (index, member) {
             (index, "" | "$") => index.to_owned(),
             ("", member) => member.to_owned(),
@@ -117,16 +117,15 @@ impl Reading<'_> {
         let mut notes: Vec<String> = read.notes;
         notes.extend(unlinked(self.instance, &entry));
         if has_only_made_keys(&entry, document) {
-            notes.push(
-                "attestation: its keys are made anew at each start and nobody knows them".into(),
-            );
+            notes
+                .push("attestation: its keys are made with it, and told to operators alone".into());
         }
         self.notes.extend(
             notes
                 .into_iter()
                 .map(|note| Complaint::new(file, path(""), note)),
         );
-        Ok(entry)
+        Ok(read.draft)
     }
 }
 

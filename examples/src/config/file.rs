@@ -19,6 +19,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) permit: Vec<String>,
     pub(super) listen: ListenTable,
+    pub(super) store: Option<StoreTable>,
+    pub(super) seal: Option<SealTable>,
     pub(super) openid: Option<OpenIdTable>,
     #[serde(default)]
     pub(super) instance: Vec<InstanceTable>,
@@ -31,6 +33,27 @@ pub(super) struct ListenTable {
     pub(super) mqtts: Option<SocketAddr>,
     pub(super) amqps: Option<SocketAddr>,
     pub(super) operators: Option<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreTable {
+    pub(super) path: Option<PathBuf>,
+    pub(super) cache_mib: Option<NonZeroU32>,
+    pub(super) postgres: Option<Secret>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) connections: Option<NonZeroU32>,
+    #[serde(default)]
+    pub(super) pooler: bool,
+    pub(super) migrate: Option<bool>,
+    #[serde(default)]
+    pub(super) memory: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SealTable {
+    pub(super) keys: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,6 +166,10 @@ pub(super) fn read(path: &Path) -> Result<File, Complaint> {
             // The parser's message would show what stands in the line.
             Some((number, line)) if line.contains("key") => {
                 let what = "has a key that is not as it has to be, such as \"c2VjcmV0...\"";
+                Complaint::new(path, format!("line {number}"), what)
+            }
+            Some((number, line)) if line.contains("postgres") => {
+                let what = "is not as it has to be, such as postgres = \"postgres://dps@db.example.net/dps\"";
                 Complaint::new(path, format!("line {number}"), what)
             }
             _ => Complaint::new(path, "", error.to_string().trim_end()),

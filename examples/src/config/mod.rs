@@ -8,6 +8,7 @@ mod entries;
 mod file;
 mod openid;
 mod pem;
+mod store;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,13 +22,14 @@ use dps_core::access::IpMask;
 use dps_core::allocate::Policy;
 use dps_core::crypto::Crypto;
 use dps_core::egress::Egress;
-use dps_core::enrollment::Enrollment;
+use dps_core::enrollment::Draft;
 use dps_core::id::{HubName, IdScope};
 use dps_core::instance::{CaCertificate, Instance, LinkedHub, MAX_HUBS, Quotas};
 use dps_core::time::Timestamp;
 use dps_transport::ServerTls;
 
 pub use self::openid::Providers;
+pub use self::store::{Opened, Records};
 
 /// The longest grace time, in milliseconds: well below the ten seconds after which an answer is 503.
 const MAX_GRACE_MS: u64 = 5_000;
@@ -52,6 +54,8 @@ pub struct Config {
     pub amqps: Option<SocketAddr>,
     /// Where operators are served, if not where HTTPS listens.
     pub operators: Option<SocketAddr>,
+    /// Where records are kept.
+    pub records: Records,
     /// Which hubs and OpenID providers operators may name.
     pub egress: Egress,
     /// How OpenID providers are reached, if tokens of any are taken.
@@ -70,9 +74,9 @@ pub struct ConfiguredInstance {
     /// Hubs, policy, certificates.
     pub instance: Instance,
     /// Individual enrollments.
-    pub enrollments: Vec<Enrollment>,
+    pub enrollments: Vec<Draft>,
     /// Enrollment groups.
-    pub groups: Vec<Enrollment>,
+    pub groups: Vec<Draft>,
 }
 
 /// What is the matter with a configuration, and where.
@@ -136,6 +140,7 @@ impl Config {
             mqtts: listen.mqtts,
             amqps: listen.amqps,
             operators: listen.operators,
+            records: store::read(&context, file.store.as_ref(), file.seal.as_ref())?,
             egress: context.egress(&file.permit)?,
             openid: match &file.openid {
                 Some(table) => Some(openid::providers(&context, table)?),

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use dps_core::crypto::AWS_LC;
 use dps_core::time::{Clock, SystemClock};
 use dps_examples::config::{Complaint, Config};
@@ -40,6 +42,17 @@ impl Folder {
 
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.0.join(name), text).unwrap();
+    }
+
+    /// The same for a file that nobody else may read.
+    pub fn secret(&self, name: &str, text: &str) {
+        self.write(name, text);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let alone = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(self.0.join(name), alone).unwrap();
+        }
     }
 
     pub fn json(&self, name: &str, document: &Value) {
@@ -103,6 +116,9 @@ private_key = "server.key"
 [listen]
 https = "127.0.0.1:0"
 
+[store]
+memory = true
+
 [[instance]]
 id_scope = "0ne00000001"
 service_host = "one.example.net"
@@ -122,3 +138,9 @@ in_policy = false
 name = "root"
 file = "root.pem"
 "#;
+
+/// A file of keys with one, which is current.
+pub fn key(name: &str, byte: u8) -> String {
+    let bytes = BASE64_STANDARD.encode([byte; 32]);
+    format!("key {name} {bytes}\ncurrent {name}\n")
+}

@@ -1,5 +1,6 @@
 //! Operators who change the instance: hubs, OpenID providers, policies, certificates, rules.
 
+mod beginning;
 mod certificates;
 mod hubs;
 mod issuers;

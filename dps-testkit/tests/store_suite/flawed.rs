@@ -1,21 +1,22 @@
-//! The store suite finds what is wrong with a store.
+//! Stores in memory with one flaw each.
 
-use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dps_core::id::IdScope;
 use dps_core::store::{
-    Change, Expect, Key, Page, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
+    Change, Expect, Key, MAX_STORED_BYTES, Page, Scan, Shard, Store, StoreError, Version,
+    Versioned, Write,
 };
 use dps_store_memory::MemoryStore;
-use dps_testkit::store::{Fixture, all};
 
 /// What a store gets wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flaw {
+pub(crate) enum Flaw {
     None,
     WritesBeforeItChecks,
     ForgetsAbsent,
@@ -33,13 +34,28 @@ enum Flaw {
     ForgetsMore,
     SaysMoreAtTheEnd,
     SkipsSlots,
+    WritesWhatIsNotTooLarge,
+    CallsTooLargeAConflict,
+    TakesWhatIsTooLarge,
+    RefusesNoWrites,
+    CutsIds,
+    ReadsFiveHundred,
+    CountsToAThousand,
+    SortsAsUtf16,
+    TakesPrefixForAPattern,
+    EndsPrefixAtTheNextCharacter,
+    CommitsInTwoHalves,
+    StaysLockedWhenDropped,
+    RefusesNeighbours,
 }
 
 /// A store in memory with one flaw.
 #[derive(Debug)]
-struct Flawed {
+pub(crate) struct Flawed {
     inner: MemoryStore,
     flaw: Flaw,
+    /// Whether a commit is under way, for those who let only one in.
+    busy: AtomicBool,
 }
 
 #[async_trait]
@@ -49,7 +65,11 @@ impl Store for Flawed {
         if self.flaw == Flaw::AnswersSorted {
             keys.sort();
         }
-        self.inner.get_many(&keys).await
+        let mut found = self.inner.get_many(&keys).await?;
+        if self.flaw == Flaw::ReadsFiveHundred {
+            found.iter_mut().skip(500).for_each(|found| *found = None);
+        }
+        Ok(found)
     }
 
     async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
@@ -68,6 +88,11 @@ impl Store for Flawed {
                     write.change = Change::Put(value.slice(..end));
                 }
                 (Flaw::FoldsIds, _, _) => write.id = folded(&write.id),
+                (Flaw::CutsIds, _, _) => write.id = cut(&write.id),
+                (Flaw::TakesWhatIsTooLarge, _, Change::Put(value)) => {
+                    let end = value.len().min(MAX_STORED_BYTES);
+                    write.change = Change::Put(value.slice(..end));
+                }
                 _ => {}
             }
         }
@@ -99,6 +124,39 @@ impl Store for Flawed {
                     (other, _) => other,
                 })
             }
+            Flaw::WritesWhatIsNotTooLarge => {
+                let (small, large): (Vec<_>, Vec<_>) = writes
+                    .into_iter()
+                    .partition(|write| write.check_size().is_ok());
+                let version = self.inner.commit(&shard, &small).await?;
+                large.iter().try_for_each(Write::check_size)?;
+                Ok(version)
+            }
+            Flaw::CallsTooLargeAConflict => {
+                let checks: Vec<Write> = writes.iter().map(kept).collect();
+                self.inner.commit(&shard, &checks).await?;
+                self.inner.commit(&shard, &writes).await
+            }
+            Flaw::RefusesNoWrites if writes.is_empty() => {
+                Err(StoreError::Unavailable("nothing to do".into()))
+            }
+            Flaw::CommitsInTwoHalves if writes.len() == 2 => {
+                self.inner.commit(&shard, &writes[..1]).await?;
+                give_way().await;
+                self.inner.commit(&shard, &writes[1..]).await
+            }
+            Flaw::StaysLockedWhenDropped | Flaw::RefusesNeighbours => {
+                if self.busy.swap(true, Ordering::SeqCst) {
+                    return Err(StoreError::Unavailable("somebody is at it".into()));
+                }
+                match self.flaw {
+                    Flaw::StaysLockedWhenDropped => give_way().await,
+                    _ => (0..50).for_each(|_| std::thread::yield_now()),
+                }
+                let outcome = self.inner.commit(&shard, &writes).await;
+                self.busy.store(false, Ordering::SeqCst);
+                outcome
+            }
             _ => self.inner.commit(&shard, &writes).await,
         }
     }
@@ -108,7 +166,11 @@ impl Store for Flawed {
         if self.flaw == Flaw::MixesScopes {
             scan.scope = one_scope();
         }
-        if self.flaw == Flaw::IgnoresPrefix {
+        let prefix = Arc::clone(&scan.prefix);
+        if matches!(
+            self.flaw,
+            Flaw::IgnoresPrefix | Flaw::TakesPrefixForAPattern | Flaw::EndsPrefixAtTheNextCharacter
+        ) {
             scan.prefix = "".into();
         }
         let mut page = self.inner.scan(&scan).await?;
@@ -116,6 +178,21 @@ impl Store for Flawed {
             Flaw::ScansDescending => page.records.reverse(),
             Flaw::ForgetsMore => page.more = false,
             Flaw::SaysMoreAtTheEnd => page.more |= page.records.len() == scan.limit as usize,
+            Flaw::CountsToAThousand => page.more &= scan.limit < 1000,
+            Flaw::SortsAsUtf16 => page
+                .records
+                .sort_by_key(|(id, _)| id.encode_utf16().collect::<Vec<u16>>()),
+            Flaw::TakesPrefixForAPattern => page.records.retain(|(id, _)| {
+                let fits = |(id, prefix): (char, char)| prefix == '_' || id == prefix;
+                id.chars().count() >= prefix.chars().count()
+                    && id.chars().zip(prefix.chars()).all(fits)
+            }),
+            Flaw::EndsPrefixAtTheNextCharacter => {
+                let end = next(&prefix);
+                page.records.retain(|(id, _)| {
+                    **id >= *prefix && end.as_deref().is_none_or(|end| **id < *end)
+                });
+            }
             Flaw::SkipsSlots => page.records.retain(|(id, _)| !id.ends_with('7')),
             Flaw::IncludesAfter => {
                 if let Some(after) = scan.after.take() {
@@ -133,9 +210,18 @@ impl Store for Flawed {
 }
 
 impl Flawed {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self {
+            inner: MemoryStore::new(),
+            flaw,
+            busy: AtomicBool::new(false),
+        }
+    }
+
     fn bent(&self, key: &Key) -> Key {
         let id = match self.flaw {
             Flaw::FoldsIds => folded(&key.id),
+            Flaw::CutsIds => cut(&key.id),
             _ => Arc::clone(&key.id),
         };
         Key {
@@ -164,6 +250,31 @@ fn folded(id: &str) -> Arc<str> {
     id.replace(['/', '.'], "-").into()
 }
 
+fn cut(id: &str) -> Arc<str> {
+    id.chars().take(255).collect::<String>().into()
+}
+
+/// The prefix with its last character one further, if there is one further.
+fn next(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    let last = chars.pop()?;
+    chars.push(char::from_u32(last as u32 + 1)?);
+    Some(chars.into_iter().collect())
+}
+
+/// Is not done when it is polled first.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 fn kept(write: &Write) -> Write {
     Write {
         change: Change::Keep,
@@ -176,118 +287,4 @@ fn blind(write: &Write) -> Write {
         expect: Expect::Any,
         ..write.clone()
     }
-}
-
-#[async_trait]
-impl Fixture for Flaw {
-    type Guard = ();
-
-    async fn open(&self) -> ((), Arc<dyn Store>) {
-        let inner = MemoryStore::new();
-        ((), Arc::new(Flawed { inner, flaw: *self }))
-    }
-}
-
-/// The duties that `flaw` fails.
-fn failed(flaw: Flaw) -> Vec<&'static str> {
-    all::<Flaw>()
-        .into_iter()
-        .filter(|(_, duty)| catch_unwind(AssertUnwindSafe(|| duty(&flaw))).is_err())
-        .map(|(name, _)| name)
-        .collect()
-}
-
-fn fails(flaw: Flaw, duties: &[&str]) {
-    let failed = failed(flaw);
-    for duty in duties {
-        assert!(
-            failed.contains(duty),
-            "{flaw:?} passes {duty}; it fails {failed:?}"
-        );
-    }
-}
-
-#[test]
-fn a_store_without_flaws_fails_nothing() {
-    assert_eq!(failed(Flaw::None), [""; 0]);
-    // The table the suite knows by number and this file by name.
-    assert_eq!(Table::Tally as u8, 8);
-}
-
-#[test]
-fn flaws_of_commits_are_found() {
-    let history = "any_history_agrees_with_a_model";
-    let matrix = "each_expectation_holds_where_it_should_and_nowhere_else";
-    let atomic = "a_refused_commit_writes_nothing";
-    fails(
-        Flaw::WritesBeforeItChecks,
-        &[
-            atomic,
-            history,
-            "every_record_put_takes_the_returned_version",
-        ],
-    );
-    fails(Flaw::ForgetsAbsent, &[matrix, atomic, history]);
-    fails(
-        Flaw::TakesAnyVersion,
-        &[
-            matrix,
-            history,
-            "versions_never_repeat_not_even_after_a_delete",
-        ],
-    );
-    fails(
-        Flaw::ConflictNamesTheLast,
-        &["a_conflict_names_the_first_record_that_is_not_as_expected"],
-    );
-    fails(
-        Flaw::PutsWhatIsKept,
-        &[
-            "a_kept_record_guards_the_others_and_stays_as_it_is",
-            history,
-        ],
-    );
-}
-
-#[test]
-fn a_store_that_checks_and_writes_in_two_steps_is_found() {
-    let failed = failed(Flaw::ChecksThenWrites);
-    let together = [
-        "five_workers_with_ten_increments_each_make_fifty",
-        "of_many_who_create_a_record_one_succeeds",
-        "two_records_written_together_are_never_seen_half_changed",
-    ];
-    assert!(
-        together.iter().any(|duty| failed.contains(duty)),
-        "no race was found; failed: {failed:?}"
-    );
-}
-
-#[test]
-fn flaws_of_reads_are_found() {
-    fails(
-        Flaw::AnswersSorted,
-        &["get_many_answers_in_the_order_of_the_keys"],
-    );
-    fails(
-        Flaw::CutsValues,
-        &["every_byte_comes_back", "a_value_may_have_one_mebibyte"],
-    );
-    fails(Flaw::MixesScopes, &["scopes_never_see_each_other"]);
-    fails(Flaw::FoldsIds, &["ids_that_begin_alike_are_apart"]);
-}
-
-#[test]
-fn flaws_of_scans_are_found() {
-    let pages = "pages_give_each_record_exactly_once";
-    let limit = "a_page_has_at_most_its_limit_and_says_whether_more_follow";
-    fails(
-        Flaw::ScansDescending,
-        &["a_scan_is_ordered_by_bytes_over_all_slots"],
-    );
-    fails(Flaw::IgnoresPrefix, &["a_scan_keeps_to_its_prefix"]);
-    fails(Flaw::ForgetsMore, &[limit, pages]);
-    fails(Flaw::SaysMoreAtTheEnd, &[limit]);
-    fails(Flaw::SkipsSlots, &[pages]);
-    fails(Flaw::IncludesAfter, &[pages]);
 }

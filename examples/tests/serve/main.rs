@@ -2,114 +2,24 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[cfg(unix)]
+mod postgres;
+mod records;
+mod running;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use dps_core::id::SecretBytes;
-use dps_examples::device::{Answer, Device, Service, Transport};
+use dps_examples::device::{Answer, Device, Transport};
 use dps_testkit::certs::{Ca, Identity};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
+use self::running::{Running, program, service};
 use self::support::{Folder, SOUND};
-
-/// Cargo builds examples beside the tests of their package, unless told to build one test only.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    tests
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("examples/serve")
-}
-
-struct Running {
-    process: Child,
-    address: SocketAddr,
-    mqtts: Option<SocketAddr>,
-    amqps: Option<SocketAddr>,
-}
-
-impl Running {
-    fn start(folder: &Folder) -> Self {
-        let mut process = Command::new(program())
-            .arg(folder.config())
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        let address = line.trim_end().strip_prefix("https listening on ");
-        let Some(address) = address else {
-            let mut said = String::new();
-            process
-                .stderr
-                .take()
-                .unwrap()
-                .read_to_string(&mut said)
-                .unwrap();
-            panic!("{line}{said}")
-        };
-        let config = fs::read_to_string(folder.config()).unwrap();
-        let mut listening = |name: &str| {
-            config.contains(name).then(|| {
-                let mut line = String::new();
-                output.read_line(&mut line).unwrap();
-                let address = line.trim_end().strip_prefix(name).unwrap();
-                let address = address.strip_prefix(" listening on ").unwrap();
-                address.parse().unwrap()
-            })
-        };
-        let (mqtts, amqps) = (listening("mqtts"), listening("amqps"));
-        Self {
-            address: address.parse().unwrap(),
-            mqtts,
-            amqps,
-            process,
-        }
-    }
-
-    fn signal(mut self, name: &str) -> ExitStatus {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-        self.process.wait().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn service(folder: &Folder, running: &Running) -> Service {
-    let root = CertificateDer::from_pem_file(folder.config().with_file_name("root.pem")).unwrap();
-    let service = Service::new(running.address, "localhost", root, "0ne00000001").unwrap();
-    let service = match running.mqtts {
-        Some(address) => service.with_mqtts(address),
-        None => service,
-    };
-    match running.amqps {
-        Some(address) => service.with_amqps(address),
-        None => service,
-    }
-}
 
 fn x509(slots: &str, pem: &str) -> Value {
     let certificate = json!({"certificate": pem});

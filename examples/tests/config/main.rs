@@ -1,6 +1,8 @@
 //! What `serve` says of a bad configuration.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod store;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::Path;
@@ -433,7 +435,7 @@ fn what_is_allowed_and_probably_not_meant_is_noted() {
         notes,
         [
             "[0]: iotHubs: east.example.net is not a linked hub",
-            "[1]: attestation: its keys are made anew at each start and nobody knows them",
+            "[1]: attestation: its keys are made with it, and told to operators alone",
         ]
     );
 }

@@ -1,0 +1,267 @@
+//! One key after another, while devices register.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use dps_core::seal::{KeyName, Resealed};
+use dps_core::store::{Change, Expect, Store, StoreError, Table, Write};
+use dps_testkit::run::block_on;
+
+use crate::common::*;
+
+fn name(text: &str) -> Option<KeyName> {
+    Some(KeyName::parse(text).unwrap())
+}
+
+fn reseal(store: &Sealed, of: &dps_core::id::IdScope) -> Resealed {
+    block_on(store.reseal(of, &mut |_| {})).unwrap()
+}
+
+#[test]
+fn a_record_takes_the_new_key_when_it_is_next_written() {
+    let world = World::new();
+    let here = shard(&scope(), 3);
+    let (one, two) = (
+        key(&here, Table::Enrollment, "one"),
+        key(&here, Table::Enrollment, "two"),
+    );
+    write(&*world.store, &one, b"1");
+    write(&*world.store, &two, b"2");
+    world.keys.rotate();
+    write(&*world.store, &one, b"1");
+    let used = block_on(world.store.keys_in_use(&scope())).unwrap();
+    assert_eq!(used[&name("fake-1")], 1);
+    assert_eq!(used[&name("fake-2")], 1);
+    assert_eq!(read(&*world.store, &one).value, "1");
+    assert_eq!(read(&*world.store, &two).value, "2");
+}
+
+#[test]
+fn resealing_gives_every_record_the_current_key_and_changes_no_other() {
+    let world = World::new();
+    let service = service(world.store.clone());
+    for n in 0..150 {
+        register(&service, n);
+    }
+    let of = service.scope();
+    world.keys.rotate();
+    register(&service, 0);
+    let before = all(&*world.store, &of);
+    let old = block_on(world.store.keys_in_use(&of)).unwrap();
+    let (old, new) = (old[&name("fake-1")], old[&name("fake-2")]);
+    assert!(old > 300 && new > 0);
+    let mut pages = 0;
+    let done = block_on(world.store.reseal(&of, &mut |_| pages += 1)).unwrap();
+    assert_eq!((done.seen, done.resealed), (old + new, old));
+    assert_eq!((done.missed, done.unreadable), (0, 0));
+    assert!(pages > 5);
+    let used = block_on(world.store.keys_in_use(&of)).unwrap();
+    assert_eq!(
+        used.into_iter().collect::<Vec<_>>(),
+        [(name("fake-2"), old + new)]
+    );
+    // Everything is as it was, without the old key too, and only what was old has new versions.
+    drop(world.keys.lose(&KeyName::parse("fake-1").unwrap()));
+    let after = all(&*world.store, &of);
+    let mut same = 0;
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(
+            (before.0, &before.1, &before.2.value),
+            (after.0, &after.1, &after.2.value)
+        );
+        same += u64::from(before.2.version == after.2.version);
+    }
+    assert_eq!((before.len(), same), (after.len(), new));
+    let again = reseal(&world.store, &of);
+    assert_eq!((again.seen, again.resealed), (old + new, 0));
+    register(&service, 1);
+    assert_eq!(all(&*world.store, &of).len(), after.len());
+}
+
+#[test]
+fn resealing_that_was_dropped_goes_on_where_it_is_run_again() {
+    let world = World::new();
+    let here = shard(&scope(), 0);
+    for n in 0..300 {
+        let place = key(&here, Table::Group, &format!("g{n:03}"));
+        write(&*world.store, &place, b"x");
+    }
+    world.keys.rotate();
+    let scope = scope();
+    let mut pages = 0;
+    // The keys go away after two pages.
+    let error = block_on(world.store.reseal(&scope, &mut |_| {
+        pages += 1;
+        world.keys.set_away(pages == 2);
+    }));
+    assert!(matches!(error, Err(StoreError::Unavailable(_))));
+    world.keys.set_away(false);
+    let used = block_on(world.store.keys_in_use(&scope)).unwrap();
+    assert_eq!((used[&name("fake-1")], used[&name("fake-2")]), (172, 128));
+    let done = reseal(&world.store, &scope);
+    assert_eq!((done.seen, done.resealed), (300, 172));
+}
+
+#[test]
+fn what_cannot_be_resealed_is_counted_and_named_and_left_as_it_is() {
+    let world = World::new();
+    let zero = shard(&scope(), 0);
+    for n in 0..40 {
+        write(
+            &*world.store,
+            &key(&zero, Table::Group, &format!("g{n}")),
+            b"x",
+        );
+    }
+    // Plain, moved, under a name that no record has, and of another slot than its name says.
+    write(&*world.below, &key(&zero, Table::Group, "plain"), b"{}");
+    let moved = read(&*world.below, &key(&zero, Table::Group, "g1")).value;
+    write(&*world.below, &key(&zero, Table::Group, "moved"), &moved);
+    write(
+        &*world.store,
+        &key(&shard(&scope(), 9), Table::Tally, "strange"),
+        b"x",
+    );
+    write(
+        &*world.store,
+        &key(&shard(&scope(), 9), Table::Group, "elsewhere"),
+        b"x",
+    );
+    let before = contents(&*world.below, &scope());
+    world.keys.rotate();
+    let done = reseal(&world.store, &scope());
+    assert_eq!((done.seen, done.resealed), (44, 40));
+    assert_eq!((done.missed, done.unreadable), (1, 3));
+    let named = done.examples.iter().map(|(table, id)| (*table, &**id));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            (Table::Group, "moved"),
+            (Table::Group, "plain"),
+            (Table::Tally, "strange")
+        ]
+    );
+    let after = contents(&*world.below, &scope());
+    let kept = before.iter().filter(|record| after.contains(record));
+    assert_eq!(kept.count(), 4);
+    let used = block_on(world.store.keys_in_use(&scope())).unwrap();
+    assert_eq!(used[&None], 1);
+}
+
+/// Four threads add to one number each and to one together, one thread turns keys and seals anew.
+#[test]
+fn no_write_is_lost_while_keys_turn() {
+    let world = World::new();
+    let here = shard(&scope(), 0);
+    let ids = ["shared", "own-0", "own-1", "own-2", "own-3"];
+    for id in ids {
+        write(&*world.store, &key(&here, Table::Group, id), b"0");
+    }
+    let over = AtomicBool::new(false);
+    let runs = thread::scope(|threads| {
+        let writers: Vec<_> = (0..4)
+            .map(|n| {
+                let (store, here) = (Arc::clone(&world.store), here.clone());
+                threads.spawn(move || {
+                    for _ in 0..500 {
+                        add(&store, &key(&here, Table::Group, "shared"));
+                        add(&store, &key(&here, Table::Group, &format!("own-{n}")));
+                    }
+                })
+            })
+            .collect();
+        let turning = threads.spawn(|| {
+            let mut runs = 0;
+            while !over.load(Ordering::SeqCst) {
+                world.keys.rotate();
+                let done = reseal(&world.store, &scope());
+                assert_eq!(done.seen, done.resealed + done.missed + current(&done));
+                runs += 1;
+            }
+            runs
+        });
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        over.store(true, Ordering::SeqCst);
+        turning.join().unwrap()
+    });
+    assert!(runs > 3, "{runs} runs");
+    let number = |id: &str| read(&*world.store, &key(&here, Table::Group, id)).value;
+    assert_eq!(number("shared"), "2000");
+    for id in &ids[1..] {
+        assert_eq!(number(id), "500");
+    }
+    world.keys.rotate();
+    assert_eq!(reseal(&world.store, &scope()).resealed, 5);
+}
+
+/// Those that had the current key already.
+fn current(done: &Resealed) -> u64 {
+    done.seen - done.resealed - done.missed - done.unreadable
+}
+
+fn add(store: &Sealed, place: &dps_core::store::Key) {
+    loop {
+        let found = read(store, place);
+        let number: u64 = str::from_utf8(&found.value).unwrap().parse().unwrap();
+        let write = Write {
+            table: place.table,
+            id: place.id.clone(),
+            expect: Expect::Exactly(found.version),
+            change: Change::Put((number + 1).to_string().into()),
+        };
+        match block_on(store.commit(&place.shard, &[write])) {
+            Ok(_) => return,
+            Err(StoreError::Conflict { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn devices_register_while_keys_turn() {
+    let world = World::new();
+    let first = service(world.store.clone());
+    let of = first.scope();
+    for n in 0..100 {
+        register(&first, n);
+    }
+    thread::scope(|threads| {
+        let writers: Vec<_> = (0..3)
+            .map(|nth| {
+                let service = bare_service(world.store.clone());
+                threads.spawn(move || {
+                    for n in 0..200 {
+                        register(&service, 1000 * (nth + 1) + n);
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..5 {
+            world.keys.rotate();
+            reseal(&world.store, &of);
+        }
+        for writer in writers {
+            writer.join().unwrap();
+        }
+    });
+    let last = world.keys.rotate();
+    let done = reseal(&world.store, &of);
+    assert_eq!((done.resealed, done.missed), (done.seen, 0));
+    for n in 1..world.keys.rotate().as_str()["fake-".len()..]
+        .parse::<usize>()
+        .unwrap()
+    {
+        let old = KeyName::parse(&format!("fake-{n}")).unwrap();
+        if old != last {
+            drop(world.keys.lose(&old));
+        }
+    }
+    let records = contents(&*world.store, &of);
+    let registrations = records
+        .iter()
+        .filter(|(table, ..)| *table == Table::Registration);
+    assert_eq!(registrations.count(), 700);
+}
