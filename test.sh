@@ -153,6 +153,7 @@ NODE=$TARGET/node
 PATH=$NODE/bin:$PATH
 
 if [[ -z ${DPS_TEST_POSTGRES:-} ]]; then
+  POSTGRES=$(mktemp -d)
   trap postgres_stop EXIT
   section 'A PostgreSQL server for all tests'
   attempt postgres_start

@@ -1,6 +1,7 @@
-# Sourced by test.sh: a PostgreSQL server for one run, in a temporary folder, on a free port of the loopback address.
+# Sourced after steps.bash: PostgreSQL, and a server for one run, in the folder $POSTGRES, on a free port of the loopback
+# address.
 
-POSTGRES=$(mktemp -d)
+POSTGRES=
 POSTGRES_USER=postgres
 
 # Makes sure that PostgreSQL's programs are there, without a server that starts with the machine.
@@ -82,7 +83,9 @@ postgres_url() {
   cat "$POSTGRES/url"
 }
 
+# Ends the server, and removes its folder.
 postgres_stop() {
+  [[ -n $POSTGRES ]] || return 0
   if [[ -e $POSTGRES/data/postmaster.pid ]]; then
     postgres_run pg_ctl --pgdata "$POSTGRES/data" --mode immediate --wait stop >/dev/null || true
   fi

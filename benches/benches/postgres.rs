@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dps_benches::measure::{Figures, Window};
 use dps_benches::process::{cpu_time, waited_for_cpu};
@@ -51,7 +51,7 @@ fn main() {
             one(bench, set, &place).await?;
         }
         if bench.wants("statements") {
-            statements(bench, set, &place).await;
+            statements(bench, set, &place).await?;
         }
         Ok(())
     })
@@ -80,10 +80,6 @@ impl Place {
             url,
             next: AtomicU64::new(1_000_000),
         }
-    }
-
-    fn device(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -128,7 +124,7 @@ async fn many(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
         .await,
         ours(place, AT_ONCE).await,
     ];
-    let found = alternate(bench, set, place, &all, 400).await?;
+    let found = alternate(bench, set, place, &all, 100).await?;
     table::title(
         "First registrations in PostgreSQL, 64 devices at once",
         &format!(
@@ -152,7 +148,7 @@ async fn one(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
         bare(place, "the same, reading once", 1, 1, rows::Reads::Once).await,
         ours(place, 1).await,
     ];
-    let found = alternate(bench, set, place, &all, 100).await?;
+    let found = alternate(bench, set, place, &all, 25).await?;
     table::title(
         "First registrations in PostgreSQL, one device after the other",
         "Fixed: as above, but nobody else is there; statements are prepared.",
@@ -193,12 +189,16 @@ async fn bare(
 }
 
 async fn ours(place: &Place, at_once: u64) -> Contestant {
-    let service = Rc::new(world::service(&connect(&place.url).await));
+    let label = "Provisioner on PostgresStore".to_owned();
     Contestant {
-        label: "Provisioner on PostgresStore".to_owned(),
-        who: Who::Ours(service),
+        label,
+        who: service(&place.url).await,
         at_once,
     }
+}
+
+async fn service(url: &str) -> Who {
+    Who::Ours(Rc::new(world::service(&connect(url).await)))
 }
 
 /// Lets `contestant` register so many devices, or some more.
@@ -262,7 +262,7 @@ async fn alternate(
         failed: 0,
     };
     let mut found: Vec<_> = all.iter().map(figures).collect();
-    let (rounds, times) = if bench.quick() { (1, 2) } else { (7, per_slot) };
+    let (rounds, times) = if bench.quick() { (1, 2) } else { (5, per_slot) };
     for round in 0..=rounds {
         for (one, figures) in all.iter().zip(&mut found) {
             let count = one.at_once * if one.at_once > 1 { times } else { times * 20 };
@@ -285,64 +285,63 @@ async fn alternate(
 }
 
 /// How many statements the server saw for each registration; each is a round trip of its own.
-async fn statements(bench: &Bench, set: &LocalSet, place: &Place) {
-    table::title(
-        "Statements, each a round trip, for each registration",
-        "Fixed: as above.",
-    );
+async fn statements(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
+    let count = bench.distinct(6_400).max(AT_ONCE);
+    let mut lines = Vec::new();
     for at_once in [1, AT_ONCE] {
-        let count = bench.distinct(6_400).max(at_once);
-        let idle = transactions(set, place, at_once, 0).await;
-        let busy = transactions(set, place, at_once, count).await;
-        println!(
-            "{at_once} at once: {:.2}",
-            (busy - idle) as f64 / count as f64
-        );
+        // What opening and closing takes is not counted.
+        let idle = transactions(set, place, at_once, 0).await?;
+        let busy = transactions(set, place, at_once, count).await?;
+        lines.push((at_once, (busy - idle) as f64 / count as f64));
     }
+    table::title(
+        "Statements for each first registration, each of them a transaction and a round trip",
+        "Fixed: a database of its own, a group's symmetric key.",
+    );
+    for (at_once, statements) in lines {
+        println!("{at_once} devices at once: {statements:.2}");
+    }
+    Ok(())
 }
 
-/// Transactions of one store from its opening to its end.
-async fn transactions(set: &LocalSet, place: &Place, at_once: u64, count: u64) -> i64 {
-    let name = place
-        .url
-        .rsplit('/')
+/// Transactions of one store from its opening to its end, in a database of its own.
+async fn transactions(set: &LocalSet, place: &Place, at_once: u64, count: u64) -> io::Result<i64> {
+    let url = place.server.database().map_err(io::Error::other)?;
+    PostgresStore::migrate(&config(&url))
+        .await
+        .map_err(io::Error::other)?;
+    let store = connect(&url).await;
+    world::fill(&store, &world::instance(None), &[world::key_group()], 0).await;
+    drop(store);
+    let (_, name) = url
+        .split('?')
         .next()
-        .and_then(|rest| rest.split('?').next())
+        .unwrap_or_default()
+        .rsplit_once('/')
         .unwrap_or_default();
-    let committed = || {
-        let question = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'");
-        place
-            .server
-            .psql(&question)
-            .expect("statistics")
-            .parse::<i64>()
-            .expect("a number")
+    let ask = |question: String| {
+        let answer = place.server.psql(&question).map_err(io::Error::other)?;
+        answer.parse::<i64>().map_err(io::Error::other)
     };
-    let others = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
-    let connected = || {
-        place
-            .server
-            .psql(&others)
-            .expect("a number")
-            .parse::<i64>()
-            .expect("a number")
+    let until = async |connected: i64| {
+        let question = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'");
+        while ask(question.clone())? != connected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok::<(), io::Error>(())
     };
-    let before_connections = connected();
-    let before = committed();
-    let contestant = ours(place, at_once).await;
-    let last = place.device();
-    let Who::Ours(service) = &contestant.who else {
-        return 0;
+    until(0).await?;
+    let transactions = format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{name}'");
+    let before = ask(transactions.clone())?;
+    let contestant = Contestant {
+        label: String::new(),
+        who: service(&url).await,
+        at_once,
     };
-    // All connections have something to do, so that each is open before anything is counted.
-    while connected() < before_connections + 8 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    world::register(service, world::hello(last), &ApiVersion::usual()).await;
+    until(8).await?;
+    register(set, place, &contestant, 1).await;
     register(set, place, &contestant, count).await;
     drop(contestant);
-    while connected() > before_connections {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    committed() - before
+    until(0).await?;
+    Ok(ask(transactions)? - before)
 }

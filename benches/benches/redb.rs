@@ -20,15 +20,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dps_benches::measure::Spread;
+use dps_benches::process::{cpu_time, own_cpu_time};
 use dps_benches::visits::{device_id, scattered};
 use dps_benches::{Bench, bench_main, table, world};
 use dps_core::Provisioner;
-use dps_core::admin::Admin;
 use dps_core::api::DeviceHello;
 use dps_core::id::ApiVersion;
 use dps_core::store::{
     Change, Expect, Key, Page, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
 };
+use dps_store_memory::MemoryStore;
 use dps_store_redb::RedbStore;
 use dps_testkit::run::block_on;
 use parking_lot::Mutex;
@@ -71,7 +72,7 @@ async fn registrations(bench: &Bench, set: &LocalSet) -> io::Result<()> {
         commits: Mutex::default(),
     });
     let shared: Arc<dyn Store> = recording.clone();
-    enroll(set, &shared, enrolled).await;
+    enroll(&store, enrolled).await.map_err(io::Error::other)?;
     // All begin with the same file.
     let mut alone = Vec::new();
     for plain in [true, false] {
@@ -91,9 +92,9 @@ async fn registrations(bench: &Bench, set: &LocalSet) -> io::Result<()> {
         let synced = syncs.load(Ordering::SeqCst) - before;
         let batch = commits.len() / usize::try_from(synced).unwrap_or(1).max(1);
         for one in &mut alone {
-            let rate = one.repeat(bench, &commits, batch.max(1), turn);
+            let figures = one.repeat(bench, &commits, batch.max(1), turn);
             if round > 0 {
-                one.rates.push(rate);
+                one.turns.push(figures);
             }
         }
         if round > 0 {
@@ -115,18 +116,19 @@ async fn registrations(bench: &Bench, set: &LocalSet) -> io::Result<()> {
         "commits to a sync, on average: {:.0} [{:.0}-{:.0}]",
         batches.median, batches.least, batches.greatest
     );
-    for one in &alone {
-        let rates = Spread::of(one.rates.iter().copied());
+    let line = |label: &str, turns: &mut dyn Iterator<Item = [f64; 2]>| {
+        let turns: Vec<_> = turns.collect();
+        let [rate, cpu] = [0, 1].map(|at| Spread::of(turns.iter().map(|turn| turn[at])));
         println!(
-            "{}: {:.0} registrations/s [{:.0}-{:.0}]",
-            one.label, rates.median, rates.least, rates.greatest
+            "{label}: {:.0} registrations/s [{:.0}-{:.0}], CPU of the thread that writes {:.1} µs each [{:.1}-{:.1}]",
+            rate.median, rate.least, rate.greatest, cpu.median, cpu.least, cpu.greatest
         );
+    };
+    for one in &alone {
+        line(one.label, &mut one.turns.iter().copied());
     }
-    let rates = Spread::of(ours.iter().map(|(run, _)| run.rate));
-    println!(
-        "ours, through the service: {:.0} registrations/s [{:.0}-{:.0}]",
-        rates.median, rates.least, rates.greatest
-    );
+    let turns = ours.iter().map(|(run, _)| [run.rate, run.cpu]);
+    line("ours, through the service", &mut { turns });
     let p = |part: f64| Spread::of(ours.iter().map(|(run, _)| at(&run.took, part))).median;
     println!(
         "a registration takes {:.1} ms in the middle, {:.1} ms for 99 of 100; one sync of 4 KiB: {:.2} ms and {:.2} ms",
@@ -135,19 +137,24 @@ async fn registrations(bench: &Bench, set: &LocalSet) -> io::Result<()> {
         at(&one_sync, 0.5),
         at(&one_sync, 0.99)
     );
-    let beside = Spread::of(
-        ours.iter()
-            .zip(&alone[1].rates)
-            .map(|((run, _), alone)| run.rate / alone),
-    );
+    let pairs = || ours.iter().zip(&alone[1].turns);
+    let beside = Spread::of(pairs().map(|((run, _), alone)| run.rate / alone[0]));
+    let cpu = Spread::of(pairs().map(|((run, _), alone)| alone[1] / run.cpu));
     let word = if beside.median >= LEAST {
         "holds"
     } else {
         "MISSED"
     };
     println!(
-        "ours does {:.2} [{:.2}-{:.2}] of {}; at least {LEAST:.2}: {word}",
-        beside.median, beside.least, beside.greatest, alone[1].label
+        "ours does {:.2} [{:.2}-{:.2}] of {}; at least {LEAST:.2}: {word}\n\
+         by the CPU of the thread that writes alone it would do {:.2} [{:.2}-{:.2}]: that is the figure on a busy machine",
+        beside.median,
+        beside.least,
+        beside.greatest,
+        alone[1].label,
+        cpu.median,
+        cpu.least,
+        cpu.greatest
     );
     Ok(())
 }
@@ -155,6 +162,8 @@ async fn registrations(bench: &Bench, set: &LocalSet) -> io::Result<()> {
 /// What came of one turn.
 struct Run {
     rate: f64,
+    /// Of the thread that writes, in microseconds for each registration.
+    cpu: f64,
     /// Of each registration.
     took: Vec<Duration>,
 }
@@ -194,32 +203,52 @@ fn open(bench: &Bench, path: &Path, syncs: &Arc<AtomicU64>) -> io::Result<RedbSt
     opened.expect("no panic").map_err(io::Error::other)
 }
 
-async fn enroll(set: &LocalSet, store: &Arc<dyn Store>, count: u64) {
-    let admin = Rc::new(Admin::new(Arc::clone(store), world::scope()));
-    admin
-        .put_instance(&world::instance(None))
-        .await
-        .expect("a sound instance");
-    let next = Rc::new(std::cell::Cell::new(0));
-    let mut tasks = Vec::new();
-    for _ in 0..512 {
-        let (admin, next) = (Rc::clone(&admin), Rc::clone(&next));
-        tasks.push(set.spawn_local(async move {
-            loop {
-                let n = next.get();
-                if n >= count {
-                    return;
-                }
-                next.set(n + 1);
-                admin
-                    .put_enrollment(&world::individual(n))
-                    .await
-                    .expect("a sound enrollment");
-            }
-        }));
+/// Enrolls devices: in memory, from where the records are copied.
+async fn enroll(store: &RedbStore, count: u64) -> Result<(), StoreError> {
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    world::fill(&memory, &world::instance(None), &[], count).await;
+    for table in Table::ALL {
+        let mut pages = Pages::of(table);
+        while let Some(records) = pages.next(&*memory).await? {
+            let writes = records.into_iter().map(|(id, found)| Write {
+                table,
+                id,
+                expect: Expect::Absent,
+                change: Change::Put(found.value),
+            });
+            store.commit(&shard(), &writes.collect::<Vec<_>>()).await?;
+        }
     }
-    for task in tasks {
-        task.await.expect("no panic");
+    Ok(())
+}
+
+/// All records of a table, a page at a time.
+struct Pages(Option<Scan>);
+
+impl Pages {
+    fn of(table: Table) -> Self {
+        Self(Some(Scan {
+            scope: world::scope(),
+            table,
+            prefix: "".into(),
+            after: None,
+            limit: 1000,
+        }))
+    }
+
+    async fn next(
+        &mut self,
+        store: &dyn Store,
+    ) -> Result<Option<Vec<(Arc<str>, Versioned)>>, StoreError> {
+        let Some(mut scan) = self.0.take() else {
+            return Ok(None);
+        };
+        let page = store.scan(&scan).await?;
+        if page.more {
+            scan.after = page.records.last().map(|(id, _)| Arc::clone(id));
+            self.0 = Some(scan);
+        }
+        Ok(Some(page.records))
     }
 }
 
@@ -227,7 +256,8 @@ async fn register(set: &LocalSet, service: &Provisioner, hellos: Vec<DeviceHello
     let count = hellos.len();
     let waiting = Rc::new(std::cell::RefCell::new(hellos));
     let took = Rc::new(std::cell::RefCell::new(Vec::with_capacity(count)));
-    let from = Instant::now();
+    let others = || cpu_time(std::process::id()).saturating_sub(own_cpu_time());
+    let (from, cpu) = (Instant::now(), others());
     let mut tasks = Vec::new();
     for _ in 0..DEVICES {
         let (waiting, took, service) = (Rc::clone(&waiting), Rc::clone(&took), service.clone());
@@ -247,8 +277,9 @@ async fn register(set: &LocalSet, service: &Provisioner, hellos: Vec<DeviceHello
         task.await.expect("no panic");
     }
     let rate = count as f64 / from.elapsed().as_secs_f64();
+    let cpu = others().saturating_sub(cpu).as_secs_f64() * 1e6 / count as f64;
     let took = took.take();
-    Run { rate, took }
+    Run { rate, cpu, took }
 }
 
 /// redb by itself.
@@ -258,7 +289,8 @@ struct Alone {
     /// One table by key, instead of the tables that our store has.
     plain: bool,
     numbers: HashMap<Vec<u8>, u64>,
-    rates: Vec<f64>,
+    /// Registrations a second, and CPU time of each in microseconds.
+    turns: Vec<[f64; 2]>,
 }
 
 const PLAIN: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("plain");
@@ -288,28 +320,15 @@ impl Alone {
             database: builder.create(path).map_err(io::Error::other)?,
             plain,
             numbers: HashMap::new(),
-            rates: Vec::new(),
+            turns: Vec::new(),
         };
         for table in Table::ALL {
-            let mut scan = Scan {
-                scope: world::scope(),
-                table,
-                prefix: "".into(),
-                after: None,
-                limit: 1000,
-            };
-            loop {
-                let page = store.scan(&scan).await.map_err(io::Error::other)?;
-                let steps: Vec<_> = page
-                    .records
-                    .iter()
-                    .map(|(id, found)| alone.step(table, id, &found.value))
-                    .collect();
+            let mut pages = Pages::of(table);
+            while let Some(records) = pages.next(store).await.map_err(io::Error::other)? {
+                let steps = records.iter();
+                let steps = steps.map(|(id, found)| alone.step(table, id, &found.value));
+                let steps = steps.collect();
                 alone.write(&[steps]);
-                if !page.more {
-                    break;
-                }
-                scan.after = page.records.last().map(|(id, _)| Arc::clone(id));
             }
         }
         Ok(alone)
@@ -359,14 +378,8 @@ impl Alone {
         transaction.commit().expect("a commit");
     }
 
-    /// Registrations a second.
-    fn repeat(
-        &mut self,
-        bench: &Bench,
-        commits: &[Vec<(Table, Arc<str>, Bytes)>],
-        batch: usize,
-        turn: usize,
-    ) -> f64 {
+    /// Registrations a second, and CPU time of each in microseconds.
+    fn repeat(&mut self, bench: &Bench, commits: &[Commit], batch: usize, turn: usize) -> [f64; 2] {
         let commits: Vec<Vec<Step>> = commits
             .iter()
             .map(|writes| {
@@ -378,21 +391,26 @@ impl Alone {
             .collect();
         let write = || {
             bench.move_to_server_cpu();
-            let from = Instant::now();
+            let (from, cpu) = (Instant::now(), own_cpu_time());
             commits
                 .chunks(batch)
                 .for_each(|commits| self.write(commits));
-            turn as f64 / from.elapsed().as_secs_f64()
+            let turn = turn as f64;
+            let cpu = (own_cpu_time() - cpu).as_secs_f64();
+            [turn / from.elapsed().as_secs_f64(), cpu * 1e6 / turn]
         };
         std::thread::scope(|threads| threads.spawn(write).join()).expect("no panic")
     }
 }
 
+/// What a commit puts.
+type Commit = Vec<(Table, Arc<str>, Bytes)>;
+
 /// Keeps what was put, commit by commit.
 #[derive(Debug)]
 struct Recording {
     store: RedbStore,
-    commits: Mutex<Vec<Vec<(Table, Arc<str>, Bytes)>>>,
+    commits: Mutex<Vec<Commit>>,
 }
 
 #[async_trait]

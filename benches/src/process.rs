@@ -57,7 +57,7 @@ pub fn open_files_limit() -> u64 {
 }
 
 /// `pid` and all its descendants, at this moment.
-fn family(pid: u32) -> Vec<u32> {
+pub(crate) fn family(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {

@@ -196,9 +196,10 @@ impl Bench {
         }
     }
 
-    /// Moves a process, and what it will start, to the servers' CPU.
+    /// Moves a process, what it has started and what it will start to the servers' CPU.
     pub fn pin_to_server_cpu(&self, pid: u32) {
-        if let Some(cpu) = &self.server_cpu {
+        let Some(cpu) = &self.server_cpu else { return };
+        for pid in crate::process::family(pid) {
             let mut command = Command::new("taskset");
             let _ = command.args(["-apc", cpu, &pid.to_string()]).output();
         }

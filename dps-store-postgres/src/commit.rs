@@ -92,6 +92,19 @@ impl Kind for Commits {
     async fn run(link: &mut Link, layout: Layout, mut jobs: Vec<CommitJob>) -> Ran<CommitJob> {
         let mut round = 0;
         loop {
+            if let Err(failure) = stock(link, jobs.len()).await {
+                match failure {
+                    // Nothing was sent yet.
+                    Failure::Unknown(why) => return again(jobs, why),
+                    Failure::Again(why @ DatabaseError::ReadOnly) => return again(jobs, why),
+                    Failure::Again(_) if round < ROUNDS => {
+                        pause(round).await;
+                        round += 1;
+                        continue;
+                    }
+                    failure => return failed(jobs, failure),
+                }
+            }
             match write(link, layout, &jobs).await {
                 Ok(versions) => {
                     for (job, version) in jobs.into_iter().zip(versions) {
@@ -101,20 +114,13 @@ impl Kind for Commits {
                 }
                 Err(Failure::Unexpected) => match settle(link, layout, jobs).await {
                     Ok(rest) => jobs = rest,
+                    // Nothing was written, whatever became of the question.
+                    Err((rest, Failure::Unknown(why))) => return again(rest, why),
                     Err((rest, failure)) => return failed(rest, failure),
                 },
-                Err(Failure::Again(DatabaseError::ReadOnly)) => {
-                    let (again, why) = (jobs, Some(DatabaseError::ReadOnly));
-                    return Ran {
-                        again,
-                        why,
-                        keep: false,
-                    };
-                }
+                Err(Failure::Again(why @ DatabaseError::ReadOnly)) => return again(jobs, why),
                 // Rolled back, as it says; the pause lets the other one pass.
-                Err(Failure::Again(_)) => {
-                    tokio::time::sleep(Duration::from_millis(1 << round.min(6))).await;
-                }
+                Err(Failure::Again(_)) => pause(round).await,
                 // One of them may be to blame, and the others are not to suffer.
                 Err(Failure::Not(DatabaseError::Other { code, .. }))
                     if jobs.len() > 1 && (code.starts_with("22") || code.starts_with("54")) =>
@@ -202,16 +208,34 @@ fn size(write: &Write) -> usize {
     }
 }
 
+async fn pause(round: u32) {
+    tokio::time::sleep(Duration::from_millis(1 << round.min(6))).await;
+}
+
+/// To be done again, over another connection.
+fn again(jobs: Vec<CommitJob>, why: DatabaseError) -> Ran<CommitJob> {
+    Ran {
+        again: jobs,
+        why: Some(why),
+        keep: false,
+    }
+}
+
+/// Sees to it that there is a version for each commit.
+async fn stock(link: &mut Link, commits: usize) -> Result<(), Failure> {
+    let left = link.versions.end - link.versions.start;
+    if usize::try_from(left).unwrap_or(0) < commits {
+        take_versions(link).await?;
+    }
+    Ok(())
+}
+
 /// Writes all of them or none.
 async fn write(
     link: &mut Link,
     layout: Layout,
     jobs: &[CommitJob],
 ) -> Result<Vec<Version>, Failure> {
-    let count = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
-    if link.versions.end - link.versions.start < count {
-        take_versions(link).await?;
-    }
     let mut given = Vec::with_capacity(jobs.len());
     let mut batch = Batch::default();
     for job in jobs {
@@ -293,7 +317,6 @@ async fn settle(
         .collect();
     let found = match versions(link, layout, &places).await {
         Ok(found) => found,
-        // Nothing was written, whatever became of the question.
         Err(failure) => return Err((jobs, failure)),
     };
     let mut found = found.into_iter();

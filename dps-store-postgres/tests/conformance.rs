@@ -1,4 +1,4 @@
-//! The store suite on PostgreSQL: as it comes, as a spread database is spoken to, and as through a pooler.
+//! The store suite on PostgreSQL: as it comes, as a spread database is spoken to, as through a pooler, and sealed.
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
 mod common;
@@ -20,4 +20,10 @@ mod spread {
 mod pooled {
     use super::common::Fresh;
     dps_testkit::store::conformance!(Fresh(|config| config.with_transaction_pooler(true)));
+}
+
+mod sealed {
+    use super::common::Fresh;
+    use dps_testkit::store::Sealed;
+    dps_testkit::store::conformance!(Sealed(Fresh(|config| config)));
 }

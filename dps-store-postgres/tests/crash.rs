@@ -1,5 +1,9 @@
 //! The service on this store, dying at every effect.
-#![allow(clippy::unwrap_used, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails says so"
+)]
 
 mod common;
 
@@ -8,7 +12,7 @@ use std::sync::Arc;
 
 use dps_core::store::Store;
 use dps_store_postgres::{Config, PostgresStore};
-use dps_testkit::crash::Assembly;
+use dps_testkit::crash::{self, Assembly};
 use dps_testkit::hubs::FakeHubs;
 use dps_testkit::postgres::Database;
 
@@ -45,4 +49,13 @@ fn assembly() -> Assembly {
     }
 }
 
-dps_testkit::crash_sweep!(assembly);
+dps_testkit::crash_sweep! { @beneath assembly }
+dps_testkit::crash_sweep! { @each assembly; take_over_by_another_credential }
+
+/// One in ten of the ways in which other stores are asked: each is a handful of round trips.
+#[test]
+fn race_of_three_workers() {
+    if let Err(broken) = crash::race_of_three_workers_in(200, &assembly) {
+        panic!("{broken}");
+    }
+}

@@ -9,8 +9,9 @@ pub(super) const HELP: &str = r#"The configuration, with paths relative to it. W
   [store]                           where records are kept, which is one of
   path = "dps.redb"                 a file, for one process at a time; made if it is not there
   postgres = "postgres://dps@db.example.net/dps"
-                                    a database, for any number of processes; TLS and a certificate for
-                                    its host are asked for, or ?sslmode=disable; ?sslrootcert=ca.pem
+                                    a database, for any number of processes; over TLS, with a
+                                    certificate for its host. In the URL may stand
+                                    ?sslrootcert=ca.pem, or ?sslmode=disable
   memory = true                     nowhere: all is gone when the process ends
   [[instance]]                      one or more
   id_scope = "0ne00000001"          what devices name it by
@@ -32,8 +33,9 @@ What may be left out, with its default; the first at the top, the others where t
   migrate = true                    [store], postgres: false makes no tables, and brings none up to date
   [seal]                            values are sealed with AES-256-GCM before they are stored, in whatever
                                     store; not sealed unless it is there
-  keys = "keys.txt"                 readable by its owner alone, with lines such as
-                                    key 2026-11 <32 bytes in base64>   and one   current 2026-11
+  keys = "keys.txt"                 readable by its owner alone; a line for each key, such as
+                                    "key 2026-11 <32 bytes in base64>", and one that says which seals,
+                                    "current 2026-11"; openssl rand -base64 32 makes the bytes
   grace_ms = 250                    how long an answer waits to say "assigned" at once; 0: never
   failed_attempts = 60              how many attempts of an address may fail a minute before others
                                     from there are not looked at; devices' and operators' apart

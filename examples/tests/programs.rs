@@ -182,6 +182,24 @@ async fn transfer_copies_a_tenant_from_one_file_to_another() {
         "{complained}"
     );
 
+    // And from plain to sealed.
+    let keys = path("keys.txt");
+    std::fs::write(&keys, format!("key k {}=\ncurrent k\n", "A".repeat(43))).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let sealed = format!("redb:{}", path("sealed.redb"));
+    let transfer = |more: &[&str]| {
+        let words = [&[old.as_str(), &sealed, "--scope", "0ne00000001"], more].concat();
+        run("transfer", &words).status.code()
+    };
+    assert_eq!(transfer(&["--to-keys", &keys]), Some(0));
+    assert_eq!(transfer(&["--to-keys", &keys, "--compare"]), Some(0));
+    assert_eq!(
+        transfer(&["--compare"]),
+        Some(2),
+        "what is sealed reads otherwise"
+    );
+
     // A key is made when there is none: these were there.
     let store = std::sync::Arc::new(RedbStore::open(path("new.redb")).unwrap());
     let after = factory::devices(&factory::admin(store).unwrap(), 1).await;

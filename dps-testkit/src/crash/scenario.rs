@@ -439,7 +439,15 @@ fn steps(most: usize) -> impl Iterator<Item = (usize, When)> {
 /// # Errors
 /// Says in which interleaving what went wrong.
 pub fn race_of_three_workers(make: &dyn Make) -> Result<(), Broken> {
-    for seed in 0..2_000_u64 {
+    race_of_three_workers_in(2_000, make)
+}
+
+/// [`race_of_three_workers`], in so many of its interleavings, for stores that take long.
+///
+/// # Errors
+/// Says in which interleaving what went wrong.
+pub fn race_of_three_workers_in(ways: u64, make: &dyn Make) -> Result<(), Broken> {
+    for seed in 0..ways {
         let mut dice = Dice(seed);
         let world = World::new(make.make());
         world.enroll(Policy::Custom, &[], MOVE_WITH_DATA);

@@ -22,14 +22,9 @@ async fn told(folder: &Folder, running: &Running, number: u32) -> u16 {
 async fn nodes_that_start_at_once_on_an_empty_database_serve_the_same_devices() {
     let database = database().unwrap();
     let folder = on(database.url());
-    let nodes: Vec<_> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| Running::start(&folder)))
-            .collect();
-        starting
-            .into_iter()
-            .map(|node| node.join().unwrap())
-            .collect()
+    let nodes = std::thread::scope(|scope| {
+        let starting = [(); 4].map(|()| scope.spawn(|| Running::start(&folder)));
+        starting.map(|node| node.join().unwrap())
     });
     for node in &nodes {
         assert_eq!(told(&folder, node, 1).await, 202);
