@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -49,7 +50,10 @@ fn main() {
             registrations(bench, set).await?;
         }
         if bench.wants("many") {
-            many(bench)?;
+            // Where no runtime is: it would have a future give way that nobody polls again.
+            let (quick, folder) = (bench.quick(), bench.folder());
+            let measured = thread::scope(|threads| threads.spawn(|| many(quick, folder)).join());
+            measured.expect("no panic")?;
         }
         Ok(())
     })
@@ -199,7 +203,7 @@ fn open(bench: &Bench, path: &Path, syncs: &Arc<AtomicU64>) -> io::Result<RedbSt
             .with_cache_bytes(CACHE)
             .open_backend(backend)
     };
-    let opened = std::thread::scope(|threads| threads.spawn(open).join());
+    let opened = thread::scope(|threads| threads.spawn(open).join());
     opened.expect("no panic").map_err(io::Error::other)
 }
 
@@ -399,7 +403,7 @@ impl Alone {
             let cpu = (own_cpu_time() - cpu).as_secs_f64();
             [turn / from.elapsed().as_secs_f64(), cpu * 1e6 / turn]
         };
-        std::thread::scope(|threads| threads.spawn(write).join()).expect("no panic")
+        thread::scope(|threads| threads.spawn(write).join()).expect("no panic")
     }
 }
 
@@ -487,18 +491,18 @@ fn one_sync(bench: &Bench, times: u64) -> io::Result<Vec<Duration>> {
 /// At most so many times what a lookup takes among few.
 const MOST: f64 = 4.0;
 
-fn many(bench: &Bench) -> io::Result<()> {
+fn many(quick: bool, folder: &Path) -> io::Result<()> {
     let asked = std::env::var("DPS_BENCH_ENROLLMENTS")
         .ok()
         .and_then(|count| count.parse().ok());
-    let (few, many) = if bench.quick() {
+    let (few, many) = if quick {
         (1_000, 5_000)
     } else {
         (10_000, asked.unwrap_or(1_000_000))
     };
-    let [few, many] = [few, many].map(|count| Enrolled::new(bench, count));
+    let [few, many] = [few, many].map(|count| Enrolled::new(folder, count));
     let (few, many) = (few?, many?);
-    let (times, rounds) = if bench.quick() { (200, 1) } else { (20_000, 5) };
+    let (times, rounds) = if quick { (200, 1) } else { (20_000, 5) };
     let mut found = Vec::new();
     for round in 0..=rounds {
         let [few, many] = [&few, &many].map(|one| at(&one.look_up(times, round), 0.5));
@@ -553,8 +557,8 @@ struct Enrolled {
 }
 
 impl Enrolled {
-    fn new(bench: &Bench, count: u64) -> io::Result<Self> {
-        let path = bench.folder().join(format!("{count}.redb"));
+    fn new(folder: &Path, count: u64) -> io::Result<Self> {
+        let path = folder.join(format!("{count}.redb"));
         let builder = RedbStore::builder().with_cache_bytes(CACHE);
         let open = || builder.open(&path).map_err(io::Error::other);
         let store = open()?;

@@ -24,8 +24,8 @@
 //!
 //! **It is for one process on one machine.** A second one that opens the file is refused; many nodes need
 //! `dps-store-postgres`. It does not outlive its disk: make backups, on another one. Values are kept as they are
-//! put: whoever can read the file can read the devices' keys, unless a
-//! [`SealedStore`](dps_core::store::Store) is around it. New files can be read by their owner only.
+//! put: whoever can read the file can read the devices' keys, unless the `SealedStore` of `dps-core` is around it. New files
+//! can be read by their owner only.
 //!
 //! # The file
 //!
@@ -52,7 +52,8 @@
 //! * *After a crash*, opening the file checks all of it, see below. [`Builder::on_repair`] tells how far it is.
 //! * *Bits flip on the disk*: each record has a check sum that binds it to its key, and a lookup that finds nothing also
 //!   looks at its neighbours. What is damaged is [`Corrupt`](dps_core::store::StoreError::Corrupt), and never taken for
-//!   something else, or for nothing. [`Builder::with_check`] reads all of the file whenever it is opened;
+//!   something else, or for nothing. Only damage to the very last commit, in a file that was not closed either, cannot be told
+//!   from a commit that was not finished, and is undone as such. [`Builder::with_check`] reads all of the file whenever it is opened;
 //!   a backup that succeeds has read every record. redb may panic on damaged pages: that is caught, and becomes
 //!   an error, unless the program is built to abort on panics.
 //! * *Where reads happen*: on the thread that asks. With the file in memory a read takes microseconds, less than handing
