@@ -181,7 +181,7 @@ fn crypto_that_cannot_seal_is_refused_at_once() {
         dps_core::crypto::AWS_LC.signatures,
         dps_core::crypto::AWS_LC.random,
     );
-    let keys = std::sync::Arc::new(FakeKeys::new());
+    let keys = Arc::new(FakeKeys::new());
     let refused = SealedStore::new(World::new().below, keys, without);
     assert!(refused.unwrap_err().to_string().contains("AES-256-GCM"));
 }
