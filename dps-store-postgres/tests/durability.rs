@@ -31,6 +31,12 @@ mod a_node {
     }
 
     store::durability!(Node);
+
+    mod sealed {
+        use dps_testkit::store::{self, Sealed};
+
+        store::durability!(Sealed(super::Node));
+    }
 }
 
 /// The server dies, and is started again; the node lives on with what it had of it.

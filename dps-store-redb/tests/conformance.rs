@@ -22,3 +22,9 @@ impl Fixture for File {
 }
 
 store::conformance!(File);
+
+mod sealed {
+    use dps_testkit::store::{self, Sealed};
+
+    store::conformance!(Sealed(super::File));
+}

@@ -28,6 +28,12 @@ mod a_file {
     }
 
     store::durability!(File);
+
+    mod sealed {
+        use dps_testkit::store::{self, Sealed};
+
+        store::durability!(Sealed(super::File));
+    }
 }
 
 /// The power goes while the store is open. What was written and not synced is lost, in part or whole.
@@ -75,6 +81,12 @@ mod without_power {
     }
 
     store::durability!(Machine);
+
+    mod sealed {
+        use dps_testkit::store::{self, Sealed};
+
+        store::durability!(Sealed(super::Machine));
+    }
 }
 
 /// A disk that loses what it said it had synced: the suite finds out.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 
 use async_trait::async_trait;
@@ -18,8 +18,8 @@ use crate::lazy::Lazy;
 /// Where the child finds what it is to do.
 pub(crate) const CHILD: &str = "DPS_KILL_CHILD";
 
-/// What the child says when devices begin to register.
-pub(crate) const READY: &str = "devices register";
+/// What the child says when a device has been told its hub.
+pub(crate) const READY: &str = "a device has registered";
 
 /// So many devices register at once, each of them one of several.
 const AT_ONCE: usize = 32;
@@ -107,11 +107,11 @@ pub(crate) fn live() {
     journal.advance(std::time::Duration::from_secs(61));
     let town = Town::new(Arc::new(Noted { store, notes }), journal, life.seed);
     block_on(town.set_up(life.round.is_multiple_of(2))).unwrap();
-    println!("{READY}");
+    let ready = Once::new();
     thread::scope(|scope| {
         for nth in 0..AT_ONCE {
             let mut random = Random(life.seed ^ nth as u64);
-            let town = &town;
+            let (town, ready) = (&town, &ready);
             scope.spawn(move || {
                 loop {
                     let device = nth * EACH + random.below(EACH as u64) as usize;
@@ -119,6 +119,7 @@ pub(crate) fn live() {
                         println!("{why}");
                         std::process::exit(1);
                     }
+                    ready.call_once(|| println!("{READY}"));
                 }
             });
         }

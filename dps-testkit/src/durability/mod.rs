@@ -23,6 +23,7 @@
 
 pub mod acknowledged;
 pub mod histories;
+mod sealed;
 pub mod unanswered;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dps_core::store::Store;
 
+pub use self::sealed::SealedPlace;
 use crate::run::{Duty, block_on, duty_functions};
 
 /// Opens stores again and again in the same place.
