@@ -286,9 +286,9 @@ async fn alternate(
 
 /// How many statements the server saw for each registration; each is a round trip of its own.
 async fn statements(bench: &Bench, set: &LocalSet, place: &Place) -> io::Result<()> {
-    let count = bench.distinct(6_400).max(AT_ONCE);
     let mut lines = Vec::new();
     for at_once in [1, AT_ONCE] {
+        let count = at_once * bench.distinct(100);
         // What opening and closing takes is not counted.
         let idle = transactions(set, place, at_once, 0).await?;
         let busy = transactions(set, place, at_once, count).await?;

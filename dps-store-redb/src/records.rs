@@ -1,5 +1,6 @@
 //! Records in the tables of one transaction, of one that reads or one that writes.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -44,7 +45,12 @@ where
     V: ReadableTable<u64, &'static [u8]>,
 {
     /// Whether there is such a record, and its version.
-    pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Found>, StoreError> {
+    ///
+    /// * `likely`: whether it is thought to be there; that decides what is asked first.
+    pub(crate) fn find(&self, key: &[u8], likely: bool) -> Result<Option<Found>, StoreError> {
+        if !likely && self.is_surely_absent(key)? {
+            return Ok(None);
+        }
         self.look(key, |number, stamped| Found {
             version: stamped.version,
             number,
@@ -151,19 +157,29 @@ where
         }
     }
 
+    fn check_absence(&self, key: &[u8]) -> Result<(), StoreError> {
+        if self.is_surely_absent(key)? {
+            Ok(())
+        } else {
+            Err(out_of_order())
+        }
+    }
+
     /// A key that was damaged is not found, and misleads the search for others: then it is what lies next to
     /// where the search has ended.
-    fn check_absence(&self, key: &[u8]) -> Result<(), StoreError> {
+    fn is_surely_absent(&self, key: &[u8]) -> Result<bool, StoreError> {
         let bound = Bound::Included(key);
         let mut cursor: Cursor<'_, _, _> = self.index.lower_bound(bound).map_err(failed)?;
         check_before(cursor.peek_prev().map_err(failed)?, bound)?;
-        if let Some((next, written)) = cursor.peek_next().map_err(failed)? {
-            Entry::read(next.value(), written.value())?;
-            if next.value() <= key {
-                return Err(out_of_order());
-            }
+        let Some((next, written)) = cursor.peek_next().map_err(failed)? else {
+            return Ok(true);
+        };
+        Entry::read(next.value(), written.value())?;
+        match next.value().cmp(key) {
+            Ordering::Greater => Ok(true),
+            Ordering::Equal => Ok(false),
+            Ordering::Less => Err(out_of_order()),
         }
-        Ok(())
     }
 }
 
@@ -183,7 +199,7 @@ where
 }
 
 impl Writable<'_> {
-    /// Makes a change to a record that was `found` or not, and returns whether anything is changed by it.
+    /// Makes a change to a record that was `found` or not, and returns what is there now.
     ///
     /// * `number`: gives a new number.
     pub(crate) fn make(
@@ -193,14 +209,16 @@ impl Writable<'_> {
         change: &Change,
         version: Version,
         number: impl FnOnce() -> u64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Found>, StoreError> {
         let numbered = found.and_then(|found| found.number);
         match change {
-            Change::Keep => return Ok(false),
+            Change::Keep => Ok(found),
             Change::Put(value) if format::is_small(value) => {
                 let written = Entry::write_here(key, version, value);
                 self.index.insert(key, &*written).map_err(failed)?;
                 self.forget(numbered)?;
+                let number = None;
+                Ok(Some(Found { version, number }))
             }
             Change::Put(value) => {
                 let number = match numbered {
@@ -214,14 +232,17 @@ impl Writable<'_> {
                 };
                 let written = Stamped::new(version, value).write(key);
                 self.values.insert(number, &*written).map_err(failed)?;
+                let number = Some(number);
+                Ok(Some(Found { version, number }))
             }
-            Change::Delete if found.is_none() => return Ok(false),
             Change::Delete => {
-                self.index.remove(key).map_err(failed)?;
-                self.forget(numbered)?;
+                if found.is_some() {
+                    self.index.remove(key).map_err(failed)?;
+                    self.forget(numbered)?;
+                }
+                Ok(None)
             }
         }
-        Ok(true)
     }
 
     fn forget(&mut self, number: Option<u64>) -> Result<(), StoreError> {

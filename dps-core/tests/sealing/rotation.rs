@@ -1,11 +1,16 @@
 //! One key after another, while devices register.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use dps_core::seal::{KeyName, Resealed};
-use dps_core::store::{Change, Expect, Store, StoreError, Table, Write};
+use async_trait::async_trait;
+use dps_core::crypto::AWS_LC;
+use dps_core::seal::{KeyName, Resealed, SealedStore};
+use dps_core::store::{
+    Change, Expect, Key, Page, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
+};
+use dps_store_memory::MemoryStore;
 use dps_testkit::run::block_on;
 
 use crate::common::*;
@@ -149,6 +154,58 @@ fn what_cannot_be_resealed_is_counted_and_named_and_left_as_it_is() {
     assert_eq!(used[&None], 1);
 }
 
+/// Does something just before the first commit that comes through it.
+struct Sneaky {
+    below: Arc<MemoryStore>,
+    before: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl std::fmt::Debug for Sneaky {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.below.fmt(f)
+    }
+}
+
+#[async_trait]
+impl Store for Sneaky {
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
+        self.below.get_many(keys).await
+    }
+
+    async fn commit(&self, shard: &Shard, writes: &[Write]) -> Result<Version, StoreError> {
+        let before = self.before.lock().unwrap().take();
+        if let Some(before) = before {
+            before();
+        }
+        self.below.commit(shard, writes).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
+        self.below.scan(scan).await
+    }
+}
+
+#[test]
+fn a_record_that_is_written_while_it_is_resealed_keeps_what_was_written() {
+    let world = World::new();
+    let places = ["one", "two"].map(|id| key(&shard(&scope(), 0), Table::Group, id));
+    for place in &places {
+        write(&*world.store, place, b"old");
+    }
+    world.keys.rotate();
+    let (store, place) = (Arc::clone(&world.store), places[0].clone());
+    let sneaky = Sneaky {
+        below: Arc::clone(&world.below),
+        before: Mutex::new(Some(Box::new(move || _ = write(&*store, &place, b"new")))),
+    };
+    let keys = Arc::new(world.keys.clone());
+    let slow = SealedStore::new(sneaky, keys, AWS_LC).unwrap();
+    let done = block_on(slow.reseal(&scope(), &mut |_| {})).unwrap();
+    assert_eq!((done.seen, done.resealed, done.missed), (2, 1, 1));
+    assert_eq!(read(&*world.store, &places[0]).value, "new");
+    assert_eq!(read(&*world.store, &places[1]).value, "old");
+}
+
 /// Four threads add to one number each and to one together, one thread turns keys and seals anew.
 #[test]
 fn no_write_is_lost_while_keys_turn() {
@@ -202,7 +259,7 @@ fn current(done: &Resealed) -> u64 {
     done.seen - done.resealed - done.missed - done.unreadable
 }
 
-fn add(store: &Sealed, place: &dps_core::store::Key) {
+fn add(store: &Sealed, place: &Key) {
     loop {
         let found = read(store, place);
         let number: u64 = str::from_utf8(&found.value).unwrap().parse().unwrap();

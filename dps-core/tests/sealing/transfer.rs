@@ -254,6 +254,21 @@ fn whoever_writes_to_the_target_meanwhile_loses_nothing() {
         "{error:?}"
     );
     assert_eq!(read(&to, &ahead).value, "somebody's");
+    // Nor does one who writes to a record that is being replaced.
+    let behind = key(&shard(&scope, 0), Table::Group, "g000");
+    write(&to, &behind, b"old");
+    let replacing = Transfer::new(&from, &to).replacing();
+    let outcome = block_on(replacing.run(&scope, &mut |now| {
+        if now.seen > 0 && !now.checking {
+            write(&to, &behind, b"somebody's");
+        }
+    }));
+    let error = outcome.unwrap_err();
+    assert!(
+        matches!(&error, TransferError::TargetChanged { .. }),
+        "{error:?}"
+    );
+    assert_eq!(read(&to, &behind).value, "somebody's");
 }
 
 #[test]

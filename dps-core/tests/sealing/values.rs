@@ -1,7 +1,10 @@
 //! What stands in the store below, and what is made of it when somebody has been there.
 
+use std::sync::Arc;
+
 use dps_core::crypto::Crypto;
-use dps_core::seal::{SealError, SealedStore};
+use dps_core::id::IdScope;
+use dps_core::seal::{DataKey, KeyError, KeyName, KeyProvider, SealError, SealedStore};
 use dps_core::store::{
     Change, Expect, MAX_STORED_BYTES, MAX_VALUE_BYTES, Store, StoreError, Table, Write,
 };
@@ -73,7 +76,7 @@ fn a_value_that_was_changed_below_is_corrupt_and_named() {
 fn a_value_that_was_copied_elsewhere_does_not_open_there() {
     let world = World::new();
     let here = shard(&scope(), 3);
-    let elsewhere = dps_core::id::IdScope::parse("other").unwrap();
+    let elsewhere = IdScope::parse("other").unwrap();
     let place = key(&here, Table::Enrollment, "press-1");
     write(&*world.store, &place, b"value");
     let sealed = read(&*world.below, &place).value;
@@ -139,13 +142,46 @@ fn keys_are_asked_for_once_a_call_and_only_where_something_is_sealed() {
     assert_eq!(world.keys.asked(), 2);
 }
 
+/// A key of its own for each scope, all of one name.
+#[derive(Debug)]
+struct OfScope;
+
+#[async_trait::async_trait]
+impl KeyProvider for OfScope {
+    async fn sealing_key(&self, of: &IdScope) -> Result<Arc<DataKey>, KeyError> {
+        let name = KeyName::parse("own").unwrap();
+        let byte = of.folded().as_bytes()[0];
+        Ok(Arc::new(DataKey::new(name, &[byte; 32])))
+    }
+
+    async fn opening_key(&self, of: &IdScope, _: &KeyName) -> Result<Arc<DataKey>, KeyError> {
+        self.sealing_key(of).await
+    }
+}
+
+#[test]
+fn scopes_may_have_keys_of_their_own_and_be_read_together() {
+    let world = World::new();
+    let store = sealed(&world.below, OfScope);
+    let places = ["one", "two", "three"].map(|name| {
+        let of = IdScope::parse(name).unwrap();
+        key(&shard(&of, 1), Table::Enrollment, "d")
+    });
+    for place in &places {
+        write(&*store, place, place.shard.scope.as_str().as_bytes());
+    }
+    let found = block_on(store.get_many(&places)).unwrap();
+    let values = found.into_iter().map(|found| found.unwrap().value);
+    assert_eq!(values.collect::<Vec<_>>(), ["one", "two", "three"]);
+}
+
 #[test]
 fn crypto_that_cannot_seal_is_refused_at_once() {
     let without = Crypto::new(
         dps_core::crypto::AWS_LC.signatures,
         dps_core::crypto::AWS_LC.random,
     );
-    let keys = std::sync::Arc::new(FakeKeys::new());
+    let keys = Arc::new(FakeKeys::new());
     let refused = SealedStore::new(World::new().below, keys, without);
     assert!(refused.unwrap_err().to_string().contains("AES-256-GCM"));
 }
@@ -155,8 +191,8 @@ fn nothing_that_is_printed_shows_a_key_or_a_value() {
     let world = World::new();
     let place = key(&shard(&scope(), 3), Table::Enrollment, "press-1");
     write(&*world.store, &place, b"a very secret value");
-    let name = dps_core::seal::KeyName::parse("readable").unwrap();
-    let own = dps_core::seal::DataKey::new(name, b"0123456789abcdefghijklmnopqrstuv");
+    let name = KeyName::parse("readable").unwrap();
+    let own = DataKey::new(name, b"0123456789abcdefghijklmnopqrstuv");
     let mut shown = format!("{:?} {:#?} {own:?} {own:#?}", world.store, world.keys);
     let changed = read(&*world.below, &place).value;
     write(&*world.below, &place, &changed[..changed.len() - 1]);
