@@ -11,15 +11,6 @@ use crate::visits::{SCOPE, device_id};
 /// What a stored registration takes, in bytes.
 const RECORD: usize = 600;
 
-/// How often the three records are read that a registration looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// As our service does: when the device proves itself, and when it registers.
-    Twice,
-    /// Once.
-    Once,
-}
-
 /// One connection that registers devices with as few statements as can be, and looks at nothing.
 #[derive(Debug)]
 pub struct Bare {
@@ -99,18 +90,16 @@ impl Bare {
         }
     }
 
-    /// Registers so many devices from `first` on: reads, writes two records each, reads, writes one again.
+    /// Registers so many devices from `first` on: reads three records each, writes two, writes one again.
     ///
     /// # Panics
     /// When one is registered already.
-    pub async fn register(&self, first: u64, count: u64, reads: Reads) {
+    pub async fn register(&self, first: u64, count: u64) {
         let devices: Vec<(Vec<u8>, String)> = (first..first + count)
             .map(device_id)
             .map(|id| (shard(&id), id))
             .collect();
-        for _ in 0..if reads == Reads::Twice { 2 } else { 1 } {
-            self.read(&devices).await;
-        }
+        self.read(&devices).await;
         let mut accepted: Vec<Row<'_>> = Vec::with_capacity(devices.len() * 2);
         let members: Vec<String> = devices
             .iter()
