@@ -96,15 +96,10 @@ impl Nodes {
 
     /// Waits until devices have been told so much more.
     fn wait_for(&self, more: u64) {
-        let (before, begun) = (self.journal.told(), Instant::now());
-        while self.journal.told() < before + more {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "devices cannot register; {} errors",
-                self.errors.load(Ordering::SeqCst)
-            );
-            thread::yield_now();
-        }
+        let times = self.journal.told() + more;
+        let told = self.journal.wait_until_told(times, Duration::from_secs(60));
+        let errors = self.errors.load(Ordering::SeqCst);
+        assert!(told, "devices cannot register; {errors} errors");
     }
 
     /// What the store has, at both nodes; and after all that were on their way have asked again.

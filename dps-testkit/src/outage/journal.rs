@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dps_core::hub::{DeviceLink, HubDevice, HubError, HubLinker, Linked};
@@ -13,7 +13,7 @@ use dps_core::id::DeviceId;
 use dps_core::instance::LinkedHub;
 use dps_core::time::{Clock, Timestamp};
 use dps_core::twin::Twin;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::clock::ManualClock;
 
@@ -26,6 +26,7 @@ use crate::clock::ManualClock;
 pub struct Journal {
     file: Mutex<File>,
     ledger: Mutex<Ledger>,
+    changed: Condvar,
     clock: ManualClock,
 }
 
@@ -77,6 +78,7 @@ impl Journal {
         Ok(Self {
             file: Mutex::new(file),
             ledger: Mutex::new(ledger),
+            changed: Condvar::new(),
             clock,
         })
     }
@@ -148,9 +150,20 @@ impl Journal {
     /// How often devices were told a hub, all in all.
     #[must_use]
     pub fn told(&self) -> u64 {
-        let ledger = self.ledger.lock();
-        let times = ledger.devices.values().map(|heard| u64::from(heard.times));
-        times.sum()
+        self.ledger.lock().told()
+    }
+
+    /// Waits until devices were told a hub so often, all in all; false if that takes longer than `most`.
+    #[must_use]
+    pub fn wait_until_told(&self, times: u64, most: Duration) -> bool {
+        let end = Instant::now() + most;
+        let mut ledger = self.ledger.lock();
+        while ledger.told() < times {
+            if self.changed.wait_until(&mut ledger, end).timed_out() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The device is about to ask.
@@ -168,6 +181,7 @@ impl Journal {
         let mut file = self.file.lock();
         Self::write(&mut file, line);
         self.ledger.lock().apply(line);
+        self.changed.notify_all();
     }
 
     fn write(file: &mut File, line: &str) {
@@ -183,6 +197,11 @@ impl Journal {
 }
 
 impl Ledger {
+    fn told(&self) -> u64 {
+        let times = self.devices.values().map(|heard| u64::from(heard.times));
+        times.sum()
+    }
+
     fn apply(&mut self, line: &str) {
         let mut words = line.split(' ');
         let (Some(what), Some(device)) = (words.next(), words.next()) else {
