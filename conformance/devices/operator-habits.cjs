@@ -193,7 +193,7 @@ report(async () => {
     assert.ok([404201, 404204].includes((await operator.done(404, 'GET', path)).errorCode));
   }
 
-  const entries = [1, 2].map((nth) => ({ registrationId: `${prefix}-bulk-${nth}`, attestation: { type: 'symmetricKey' } }));
+  const entries = [1, 2].map((nth) => ({ registrationId: `${prefix}-bulk-${errand.errand}-${nth}`, attestation: { type: 'symmetricKey' } }));
   for (const mode of ['create', 'update', 'delete']) {
     const result = await operator.done(200, 'POST', `/enrollments${habits.bulk ?? ''}`, { body: { mode, enrollments: entries } });
     assert.deepEqual(result, { isSuccessful: true, errors: [] });
