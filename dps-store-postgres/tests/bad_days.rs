@@ -145,12 +145,16 @@ fn calls_beyond_those_that_may_wait_are_refused_at_once() {
 fn a_role_without_rights_is_told_so_until_it_has_them() {
     let database = fresh();
     let role = format!("{}_reader", database.name());
+    // The role has the password of the superuser, if that needs one.
+    let after_user = database.url().strip_prefix("postgres://postgres").unwrap();
+    let (password, _) = after_user.split_once('@').unwrap();
+    let password = password.strip_prefix(':').unwrap_or("none");
     database
         .psql(&format!(
-            "CREATE ROLE {role} LOGIN; GRANT SELECT ON dps_record, dps_meta TO {role}"
+            "CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT ON dps_record, dps_meta TO {role}"
         ))
         .unwrap();
-    let url = database.url().replace("postgres@", &format!("{role}@"));
+    let url = format!("postgres://{role}{after_user}");
     run(async {
         let store = connect(config(&url)).await.unwrap();
         assert_eq!(read(&store, 1, "a").await.unwrap(), None);
