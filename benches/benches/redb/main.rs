@@ -1,8 +1,8 @@
-//! The store in one file: durable registrations beside redb alone, and many enrollments.
+//! The store in one file: durable registrations beside redb alone, what sealing costs them, and many enrollments.
 //!
-//! `cargo bench --bench redb [-- registrations many]`: both parts, or those named. It writes into the folder for
+//! `cargo bench --bench redb [-- registrations sealed many]`: all parts, or those named. It writes into the folder for
 //! temporary files (`TMPDIR`); that has to be on a disk, or the figures mean nothing. `DPS_BENCH_ENROLLMENTS` says how
-//! many enrollments the second part has, instead of 1,000,000.
+//! many enrollments the last part has, instead of 1,000,000.
 
 #![allow(clippy::future_not_send, reason = "one thread")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
@@ -15,6 +15,7 @@ mod alone;
 mod disk;
 mod many;
 mod registrations;
+mod sealed;
 
 use std::thread;
 use std::time::Duration;
@@ -29,6 +30,9 @@ fn main() {
     bench_main(&[], async |bench, set| {
         if bench.wants("registrations") {
             registrations::run(bench, set).await?;
+        }
+        if bench.wants("sealed") {
+            sealed::run(bench, set).await?;
         }
         if bench.wants("many") {
             // Where no runtime is: it would have a future give way that nobody polls again.

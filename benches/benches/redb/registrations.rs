@@ -28,7 +28,7 @@ use crate::disk::{one_sync, open};
 use crate::{at, shard};
 
 /// Devices at once.
-const DEVICES: usize = 64;
+pub(crate) const DEVICES: usize = 64;
 
 /// At least this part of what redb does alone.
 const LEAST: f64 = 0.8;
@@ -135,16 +135,17 @@ pub(crate) async fn run(bench: &Bench, set: &LocalSet) -> io::Result<()> {
 }
 
 /// What came of one turn.
-struct Run {
-    rate: f64,
+pub(crate) struct Run {
+    /// Registrations a second.
+    pub(crate) rate: f64,
     /// Of the thread that writes, in microseconds for each registration.
-    cpu: f64,
+    pub(crate) cpu: f64,
     /// Of each registration.
     took: Vec<Duration>,
 }
 
 /// Enrolls devices: in memory, from where the records are copied.
-async fn enroll(store: &RedbStore, count: u64) -> Result<(), StoreError> {
+pub(crate) async fn enroll(store: &dyn Store, count: u64) -> Result<(), StoreError> {
     let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
     world::fill(&memory, &world::instance(None), &[], count).await;
     for table in Table::ALL {
@@ -162,7 +163,12 @@ async fn enroll(store: &RedbStore, count: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn register(set: &LocalSet, service: &Provisioner, hellos: Vec<DeviceHello>) -> Run {
+/// Registers them all.
+pub(crate) async fn register(
+    set: &LocalSet,
+    service: &Provisioner,
+    hellos: Vec<DeviceHello>,
+) -> Run {
     let count = hellos.len();
     let waiting = Rc::new(std::cell::RefCell::new(hellos));
     let took = Rc::new(std::cell::RefCell::new(Vec::with_capacity(count)));
