@@ -13,8 +13,6 @@ use dps_core::id::IdScope;
 use dps_core::store::{BoxError, StoreError, Table, Version, Versioned};
 use redb::TableDefinition;
 
-use crate::sum::Sum;
-
 /// From keys to [`Entry`]s.
 pub(crate) const INDEX: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("index");
 
@@ -151,15 +149,18 @@ impl<'a> Stamped<'a> {
     }
 
     fn sum(self, key: &[u8]) -> [u8; 4] {
-        let sum = Sum::new().with(key).with(&[HERE]);
-        let sum = sum.with(&self.version.0.to_le_bytes()).with(self.value);
-        sum.end().to_le_bytes()
+        check_sum([key, &[HERE], &self.version.0.to_le_bytes(), self.value])
     }
 }
 
 fn number_sum(key: &[u8], number: u64) -> [u8; 4] {
-    let sum = Sum::new().with(key).with(&[NUMBER]);
-    sum.with(&number.to_le_bytes()).end().to_le_bytes()
+    check_sum([key, &[NUMBER], &number.to_le_bytes(), &[]])
+}
+
+/// CRC-32C over all pieces as if they were one, the lowest byte first.
+fn check_sum(pieces: [&[u8]; 4]) -> [u8; 4] {
+    let sum = pieces.into_iter().fold(0, crc32c::crc32c_append);
+    sum.to_le_bytes()
 }
 
 fn damaged() -> StoreError {

@@ -83,7 +83,6 @@ mod queue;
 mod records;
 mod shared;
 mod store;
-mod sum;
 mod writer;
 
 pub use self::backup::BackupError;
