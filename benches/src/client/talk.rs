@@ -136,6 +136,8 @@ impl Visit {
 
 /// The bytes in the body of the last answer to one visit; it is an object of JSON.
 ///
+/// Nobody waits for the end of the connection, which may be one that is kept.
+///
 /// # Errors
 /// As for [`Visit::converse`].
 pub async fn body_length(port: u16, visit: &Visit, wanted: &[u8]) -> io::Result<usize> {
@@ -143,7 +145,6 @@ pub async fn body_length(port: u16, visit: &Visit, wanted: &[u8]) -> io::Result<
     let mut answer = Vec::new();
     visit.converse(&mut line, wanted, &mut answer).await?;
     let body = answer.iter().position(|byte| *byte == b'{');
-    visit.part(&mut line).await?;
     Ok(answer.len() - body.unwrap_or(0))
 }
 
