@@ -31,6 +31,8 @@ fn main() {
         let server = match Server::options()
             .with_setting("shared_buffers", "1GB")
             .with_setting("max_wal_size", "8GB")
+            // Its processes come and go, and take their CPU time along.
+            .with_setting("autovacuum", "off")
             .start()
         {
             Ok(server) => server,
@@ -247,7 +249,7 @@ async fn alternate(
             let (from, cpu, waited) = (Instant::now(), cpu_time(pid), waited_for_cpu(pid));
             let done = register(set, place, one, count).await as f64;
             let passed = from.elapsed().as_secs_f64();
-            let cpu = (cpu_time(pid) - cpu).as_secs_f64();
+            let cpu = cpu_time(pid).saturating_sub(cpu).as_secs_f64();
             let waited = waited_for_cpu(pid).saturating_sub(waited).as_secs_f64();
             if round > 0 {
                 figures.windows.push(Window {
