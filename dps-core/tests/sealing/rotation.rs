@@ -1,7 +1,7 @@
 //! One key after another, while devices register.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use async_trait::async_trait;
@@ -206,9 +206,10 @@ fn a_record_that_is_written_while_it_is_resealed_keeps_what_was_written() {
     assert_eq!(read(&*world.store, &places[1]).value, "old");
 }
 
-/// Four threads add to one number each and to one together, one thread turns keys and seals anew.
+/// Four threads add to one number each and to one together for as long as another turns keys and seals anew.
 #[test]
 fn no_write_is_lost_while_keys_turn() {
+    const TURNS: usize = 20;
     let world = World::new();
     let here = shard(&scope(), 0);
     let ids = ["shared", "own-0", "own-1", "own-2", "own-3"];
@@ -216,39 +217,47 @@ fn no_write_is_lost_while_keys_turn() {
         write(&*world.store, &key(&here, Table::Group, id), b"0");
     }
     let over = AtomicBool::new(false);
-    let runs = thread::scope(|threads| {
-        let writers: Vec<_> = (0..4)
-            .map(|n| {
-                let (store, here) = (Arc::clone(&world.store), here.clone());
+    let all_write = Barrier::new(ids.len());
+    let added: Vec<u64> = thread::scope(|threads| {
+        let writers: Vec<_> = ids[1..]
+            .iter()
+            .map(|own| {
+                let (store, here, over, all_write) = (&world.store, &here, &over, &all_write);
                 threads.spawn(move || {
-                    for _ in 0..500 {
-                        add(&store, &key(&here, Table::Group, "shared"));
-                        add(&store, &key(&here, Table::Group, &format!("own-{n}")));
+                    let add_to_both = || {
+                        add(store, &key(here, Table::Group, "shared"));
+                        add(store, &key(here, Table::Group, own));
+                    };
+                    add_to_both();
+                    all_write.wait();
+                    let mut added = 1;
+                    while !over.load(Ordering::SeqCst) {
+                        add_to_both();
+                        added += 1;
                     }
+                    added
                 })
             })
             .collect();
-        let turning = threads.spawn(|| {
-            let mut runs = 0;
-            while !over.load(Ordering::SeqCst) {
-                world.keys.rotate();
-                let done = reseal(&world.store, &scope());
-                assert_eq!(done.seen, done.resealed + done.missed + current(&done));
-                runs += 1;
-            }
-            runs
-        });
-        for writer in writers {
-            writer.join().unwrap();
+        all_write.wait();
+        for _ in 0..TURNS {
+            world.keys.rotate();
+            let done = reseal(&world.store, &scope());
+            assert_eq!(done.seen, done.resealed + done.missed + current(&done));
         }
         over.store(true, Ordering::SeqCst);
-        turning.join().unwrap()
+        writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect()
     });
-    assert!(runs > 3, "{runs} runs");
-    let number = |id: &str| read(&*world.store, &key(&here, Table::Group, id)).value;
-    assert_eq!(number("shared"), "2000");
-    for id in &ids[1..] {
-        assert_eq!(number(id), "500");
+    let number = |id: &str| -> u64 {
+        let value = read(&*world.store, &key(&here, Table::Group, id)).value;
+        str::from_utf8(&value).unwrap().parse().unwrap()
+    };
+    assert_eq!(number("shared"), added.iter().sum::<u64>());
+    for (id, added) in ids[1..].iter().zip(&added) {
+        assert_eq!(number(id), *added);
     }
     world.keys.rotate();
     assert_eq!(reseal(&world.store, &scope()).resealed, 5);
