@@ -23,8 +23,8 @@ use std::time::Duration;
 use dps_benches::{bench_main, world};
 use dps_core::store::{Key, Shard, Table};
 
-/// What the caches may hold, ours and redb's.
-const CACHE: usize = 1 << 30;
+/// What the caches may hold, ours and redb's: all of a file of this benchmark.
+const CACHE: usize = 8 << 30;
 
 fn main() {
     bench_main(&[], async |bench, set| {
