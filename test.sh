@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests of this repository on a Debian or Ubuntu machine that has only Rust on it, and installs what it
-# needs: a C compiler, PostgreSQL, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl,
+# needs: a C compiler, PostgreSQL with PgBouncer, the TPM software stack with a simulator, Node.js with npm, Python with venv, openssl,
 # perl, mosquitto's clients, Qpid Proton, schemathesis. Says at the end what ran, what was skipped and why.
 # Where CI=true, a skip is a failure. DPS_TEST_POSTGRES, the URL of a superuser, names a PostgreSQL server to use for
 # databases; without it, one is started here, in a temporary folder, and stopped at the end.
@@ -161,6 +161,8 @@ if [[ -z ${DPS_TEST_POSTGRES:-} ]]; then
     DPS_TEST_POSTGRES=$(postgres_url)
     export DPS_TEST_POSTGRES
   fi
+else
+  step 'PgBouncer, for tests of the store in PostgreSQL' pooler_install
 fi
 step 'Workspace: unit and integration tests' workspace_tests
 step 'Workspace: doc tests' doc_tests

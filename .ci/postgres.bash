@@ -19,6 +19,15 @@ postgres_install() {
   return "$status"
 }
 
+# Makes sure that PgBouncer is there, without one that runs with the machine. Tests start their own.
+pooler_install() {
+  command -v pgbouncer >/dev/null || [[ -x /usr/sbin/pgbouncer ]] && return
+  apt_install pgbouncer
+  if [[ -d /run/systemd/system ]]; then
+    as_root systemctl disable --now pgbouncer
+  fi
+}
+
 # Where initdb and pg_ctl are. The newest counts; Debian keeps each version in a folder of its own.
 postgres_programs() {
   local newest
@@ -44,6 +53,7 @@ postgres_run() {
 
 postgres_start() {
   postgres_install
+  pooler_install
   if ((EUID == 0)); then
     chown "$POSTGRES_USER" "$POSTGRES"
   fi

@@ -1,4 +1,4 @@
-//! The store suite on PostgreSQL: as it comes, as a spread database is spoken to, as through a pooler, and sealed.
+//! The store suite on PostgreSQL: as it comes, as a spread database is spoken to, through a pooler, and sealed.
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
 mod common;
@@ -18,8 +18,8 @@ mod spread {
 }
 
 mod pooled {
-    use super::common::Fresh;
-    dps_testkit::store::conformance!(Fresh(|config| config.with_transaction_pooler(true)));
+    use super::common::Pooled;
+    dps_testkit::store::conformance!(Pooled);
 }
 
 mod sealed {

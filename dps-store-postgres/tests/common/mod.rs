@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use dps_core::store::Store;
 use dps_store_postgres::{Config, DatabaseError, PostgresStore};
-use dps_testkit::postgres::{Database, database};
+use dps_testkit::postgres::{Database, Pooler, database};
 use dps_testkit::store::Fixture;
 use tokio::runtime::{Builder, Runtime};
 
@@ -65,4 +65,33 @@ impl Fixture for Fresh {
             .await
             .unwrap()
     }
+}
+
+/// Stores behind a PgBouncer that gives each transaction another connection; tables are made through it, too.
+pub(crate) struct Pooled;
+
+#[async_trait::async_trait]
+impl Fixture for Pooled {
+    type Guard = Database;
+
+    async fn open(&self) -> (Database, Arc<dyn Store>) {
+        runtime()
+            .spawn(async {
+                let database = database().unwrap();
+                let url = pooler(&database).url(database.url());
+                let config = Config::parse(&url).unwrap().with_transaction_pooler(true);
+                PostgresStore::migrate(&config).await.unwrap();
+                let store = PostgresStore::connect(config).await.unwrap();
+                let store: Arc<dyn Store> = Arc::new(store);
+                (database, store)
+            })
+            .await
+            .unwrap()
+    }
+}
+
+/// One for the whole process: all databases are on one server. Its guard sees the process end.
+fn pooler(database: &Database) -> &'static Pooler {
+    static POOLER: OnceLock<Pooler> = OnceLock::new();
+    POOLER.get_or_init(|| Pooler::start(database.url()).unwrap())
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 
 use super::process::{Programs, run};
+use super::url::Url;
 use super::{Server, ServerError};
 
 /// The environment variable with the URL of a superuser, for instance of a server that is there for a whole run.
@@ -29,7 +30,7 @@ pub fn database() -> Result<Database, ServerError> {
     let name = format!("dps_test_{}_{nth}", std::process::id());
     psql(&owner, &format!("DROP DATABASE IF EXISTS {name}"))?;
     psql(&owner, &format!("CREATE DATABASE {name}"))?;
-    let url = with_database(&owner, &name);
+    let url = Url::of(&owner).with_database(&name).to_string();
     Ok(Database { owner, name, url })
 }
 
@@ -95,38 +96,4 @@ fn psql(url: &str, statements: &str) -> Result<String, ServerError> {
     psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
         .args(["--set=ON_ERROR_STOP=1", "--command", statements, url]);
     run(&mut psql).map(|text| text.trim().to_owned())
-}
-
-/// `postgres://user@host/this?options` with another database.
-fn with_database(url: &str, name: &str) -> String {
-    let (rest, options) = match url.split_once('?') {
-        Some((rest, options)) => (rest, format!("?{options}")),
-        None => (url, String::new()),
-    };
-    let after_scheme = rest.find("://").map_or(0, |at| at + 3);
-    let authority = rest[after_scheme..].find('/');
-    let end = authority.map_or(rest.len(), |at| after_scheme + at);
-    format!("{}/{name}{options}", &rest[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_database;
-
-    #[test]
-    fn a_url_is_given_another_database_and_keeps_the_rest() {
-        for (url, with) in [
-            (
-                "postgres://me:pw@host:1/old?sslmode=disable",
-                "postgres://me:pw@host:1/new?sslmode=disable",
-            ),
-            ("postgres://me@host", "postgres://me@host/new"),
-            (
-                "postgresql://host?sslmode=require",
-                "postgresql://host/new?sslmode=require",
-            ),
-        ] {
-            assert_eq!(with_database(url, "new"), with);
-        }
-    }
 }

@@ -20,13 +20,16 @@
 
 mod database;
 mod options;
+mod pooler;
 mod process;
 mod server;
+mod url;
 
 use std::io;
 
 pub use self::database::{Database, VARIABLE, database};
 pub use self::options::Options;
+pub use self::pooler::Pooler;
 pub use self::server::Server;
 
 /// Why there is no server, or why it did not do what it was asked.
@@ -36,6 +39,9 @@ pub enum ServerError {
     /// PostgreSQL is not there, or not all of it.
     #[error("PostgreSQL's server is not installed: apt-get install postgresql")]
     Missing,
+    /// PgBouncer is not there.
+    #[error("PgBouncer is not installed: apt-get install pgbouncer")]
+    NoPooler,
     /// A server does not run as root, and there is no other user for it.
     #[error("a server cannot run as root, and there is no user \"postgres\"")]
     NoUser,

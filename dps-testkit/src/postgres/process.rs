@@ -174,13 +174,12 @@ impl Folder {
         command.current_dir(&self.path)
     }
 
-    /// Writes a file into the data directory, for its owner alone.
-    pub(super) fn write(&self, name: &str, contents: &str) -> io::Result<()> {
-        let path = self.data().join(name);
-        fs::write(&path, contents)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+    /// Writes a file of the folder, for its owner alone.
+    pub(super) fn write(&self, path: &Path, contents: &str) -> io::Result<()> {
+        fs::write(path, contents)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         match self.user {
-            Some((user, group)) => chown(&path, Some(user), Some(group)),
+            Some((user, group)) => chown(path, Some(user), Some(group)),
             None => Ok(()),
         }
     }

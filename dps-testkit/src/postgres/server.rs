@@ -61,13 +61,13 @@ impl Server {
             .args(["--locale=C", "--no-sync", "--no-instructions"]);
         run(folder.inside(&mut initdb))?;
         for file in &options.files {
-            folder.write(&file.name, &file.contents)?;
+            folder.write(&folder.data().join(&file.name), &file.contents)?;
         }
         let mut access = options.access.join("\n");
         access.push_str(
             "\nlocal all,replication all trust\nhost all,replication all 127.0.0.1/32 trust\n",
         );
-        folder.write("pg_hba.conf", &access)?;
+        folder.write(&folder.data().join("pg_hba.conf"), &access)?;
         let mut settings = String::new();
         for (name, value) in &options.settings {
             settings.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
@@ -323,7 +323,7 @@ fn append(path: &Path, text: &str) -> Result<(), ServerError> {
 }
 
 /// Ports that the system gives to nobody who does not ask for them, so that a server that starts again finds its own.
-fn free_port() -> Result<u16, ServerError> {
+pub(super) fn free_port() -> Result<u16, ServerError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let begin = std::process::id().wrapping_mul(37);
     for _ in 0..12_000 {
