@@ -199,7 +199,7 @@ where
 }
 
 impl Writable<'_> {
-    /// Makes a change to a record that was `found` or not, and returns what is there now.
+    /// Makes a change to a record that was `found` or not.
     ///
     /// * `number`: gives a new number.
     pub(crate) fn make(
@@ -209,16 +209,14 @@ impl Writable<'_> {
         change: &Change,
         version: Version,
         number: impl FnOnce() -> u64,
-    ) -> Result<Option<Found>, StoreError> {
+    ) -> Result<(), StoreError> {
         let numbered = found.and_then(|found| found.number);
         match change {
-            Change::Keep => Ok(found),
+            Change::Keep => {}
             Change::Put(value) if format::is_small(value) => {
                 let written = Entry::write_here(key, version, value);
                 self.index.insert(key, &*written).map_err(failed)?;
                 self.forget(numbered)?;
-                let number = None;
-                Ok(Some(Found { version, number }))
             }
             Change::Put(value) => {
                 let number = match numbered {
@@ -232,17 +230,14 @@ impl Writable<'_> {
                 };
                 let written = Stamped::new(version, value).write(key);
                 self.values.insert(number, &*written).map_err(failed)?;
-                let number = Some(number);
-                Ok(Some(Found { version, number }))
             }
-            Change::Delete => {
-                if found.is_some() {
-                    self.index.remove(key).map_err(failed)?;
-                    self.forget(numbered)?;
-                }
-                Ok(None)
+            Change::Delete if found.is_some() => {
+                self.index.remove(key).map_err(failed)?;
+                self.forget(numbered)?;
             }
+            Change::Delete => {}
         }
+        Ok(())
     }
 
     fn forget(&mut self, number: Option<u64>) -> Result<(), StoreError> {

@@ -1,6 +1,5 @@
 //! The one thread that writes: whatever is asked for while it syncs goes into its next transaction.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::format::{ABOUT, ABOUT_GIVEN, INDEX, VALUES, failed, guarded, unavaila
 use crate::keeper::Keeper;
 use crate::open::{Builder, OpenError, Opened};
 use crate::queue::{Ask, Job, Queue};
-use crate::records::{Found, Records, Writable};
+use crate::records::{Records, Writable};
 use crate::shared::{Shared, Snapshot};
 use crate::store::RedbStore;
 
@@ -65,12 +64,7 @@ struct Open {
     next: u64,
     /// The file says that all numbers below this are given.
     set_aside: u64,
-    /// What was written last: a device's next commit mostly follows soon.
-    recent: HashMap<Vec<u8>, Found>,
 }
-
-/// How many records are remembered as written last.
-const RECENT: usize = 8192;
 
 type Answer = Result<Version, StoreError>;
 
@@ -176,7 +170,6 @@ impl Writer {
             database: opened.database,
             next: opened.given,
             set_aside: opened.given,
-            recent: HashMap::new(),
         };
         self.shared.publish(guarded(|| open.snapshot()).ok());
         self.open = Some(open);
@@ -194,7 +187,7 @@ impl Open {
                 values: transaction.open_table(VALUES).map_err(failed)?,
             };
             for job in jobs {
-                let (answer, changes) = apply(&mut records, job, &mut self.next, &mut self.recent)?;
+                let (answer, changes) = apply(&mut records, job, &mut self.next)?;
                 answers.push(answer);
                 changed |= changes;
             }
@@ -231,7 +224,6 @@ fn apply(
     records: &mut Writable<'_>,
     job: &Job,
     next: &mut u64,
-    recent: &mut HashMap<Vec<u8>, Found>,
 ) -> Result<(Answer, bool), StoreError> {
     let mut give = || {
         let given = *next;
@@ -240,11 +232,7 @@ fn apply(
     };
     let mut found = Vec::with_capacity(job.writes.len());
     for write in &job.writes {
-        let there = match recent.get(&write.key) {
-            Some(there) => Ok(Some(*there)),
-            None => records.find(&write.key, write.expect != Expect::Absent),
-        };
-        let there = match there {
+        let there = match records.find(&write.key, write.expect != Expect::Absent) {
             Ok(there) => there,
             // Damage to one record is no reason to refuse the others.
             Err(error @ StoreError::Corrupt(_)) => return Ok((Err(error), false)),
@@ -267,21 +255,12 @@ fn apply(
     let version = Version(give());
     let mut changed = false;
     for (write, there) in job.writes.iter().zip(found) {
-        let now = records.make(&write.key, there, &write.change, version, &mut give)?;
-        match (&write.change, now) {
-            (Change::Keep, _) => {}
-            (_, Some(now)) => {
-                changed = true;
-                if recent.len() >= RECENT {
-                    recent.clear();
-                }
-                recent.insert(write.key.clone(), now);
-            }
-            (_, None) => {
-                changed |= there.is_some();
-                recent.remove(&write.key);
-            }
-        }
+        changed |= match write.change {
+            Change::Keep => false,
+            Change::Put(_) => true,
+            Change::Delete => there.is_some(),
+        };
+        records.make(&write.key, there, &write.change, version, &mut give)?;
     }
     Ok((Ok(version), changed))
 }
