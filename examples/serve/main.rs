@@ -51,7 +51,7 @@ use self::demo_policy::SpreadAndEcho;
 use self::fill::{fill, rehearse};
 use self::help::HELP;
 use self::signals::Signals;
-use self::upkeep::{reread, reseal, sweep};
+use self::upkeep::{copy, reread, reseal, sweep};
 
 /// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
 type Wanted = (
@@ -71,8 +71,9 @@ const RECENT_EVENTS: usize = 10_000;
 /// file.
 ///
 /// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
-/// for every decision). SIGTERM and SIGINT let requests in flight end; SIGHUP reads the keys of [seal] again. Records are kept where the
-/// configuration says. Hubs are fakes in memory: no real hub is called.
+/// for every decision). SIGTERM and SIGINT let requests in flight end; SIGHUP reads the keys of [seal]
+/// again, and SIGUSR1 copies the file of the records. Records are kept where the configuration says.
+/// Hubs are fakes in memory: no real hub is called.
 #[derive(Debug, Parser)]
 #[command(name = "serve", after_help = HELP)]
 struct Arguments {
@@ -121,7 +122,11 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         eprintln!("{}: nothing is wrong with it", arguments.config.display());
         return Ok(());
     }
-    let Opened { store, sealed } = config.records.open().await?;
+    let Opened {
+        store,
+        sealed,
+        backups,
+    } = config.records.open().await?;
     if arguments.reseal && sealed.is_none() {
         return Err("--reseal: there is no [seal] in the configuration".into());
     }
@@ -206,11 +211,12 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
         tokio::join!(
             sweep(&service, &scopes),
             reseal(resealed.as_ref(), &scopes),
-            reread(config.records.keys.as_deref()),
+            reread(config.records.keys.as_deref(), signals.hangup),
+            copy(backups, signals.copy),
         )
     };
     tokio::select! {
-        () = signals.next() => {}
+        () = signals.end.come() => {}
         _ = upkeep => {}
     }
     let drained = server.stop(DRAIN).await?;

@@ -1,12 +1,33 @@
-//! What ends the server.
+//! What people tell the process while it runs.
+
+use std::io;
+
+/// All signals that the process listens to. Those that come from now on are not lost.
+pub(super) struct Signals {
+    pub(super) end: End,
+    /// A file has changed: SIGHUP.
+    pub(super) hangup: Told,
+    /// A copy of the records is wanted: SIGUSR1.
+    pub(super) copy: Told,
+}
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            end: End::new()?,
+            hangup: Told::hangup()?,
+            copy: Told::copy()?,
+        })
+    }
+}
 
 /// Resolves when the process is asked to end: SIGTERM or SIGINT.
 #[cfg(unix)]
-pub(super) struct Signals([tokio::signal::unix::Signal; 2]);
+pub(super) struct End([tokio::signal::unix::Signal; 2]);
 
 #[cfg(unix)]
-impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+impl End {
+    fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self([
             signal(SignalKind::terminate())?,
@@ -14,7 +35,7 @@ impl Signals {
         ]))
     }
 
-    pub(super) async fn next(&mut self) {
+    pub(super) async fn come(&mut self) {
         let [terminate, interrupt] = &mut self.0;
         tokio::select! {
             _ = terminate.recv() => {}
@@ -23,12 +44,22 @@ impl Signals {
     }
 }
 
-/// What tells the process that a file has changed: SIGHUP.
+/// A signal that ends nothing.
 #[cfg(unix)]
-pub(super) struct Hangup(tokio::signal::unix::Signal);
+pub(super) struct Told(tokio::signal::unix::Signal);
 
 #[cfg(unix)]
-impl Hangup {
+impl Told {
+    fn hangup() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    fn copy() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::user_defined1()).map(Self)
+    }
+
     pub(super) async fn next(&mut self) {
         if self.0.recv().await.is_none() {
             std::future::pending::<()>().await;
@@ -36,42 +67,38 @@ impl Hangup {
     }
 }
 
-/// From now on SIGHUP does not end the process.
-#[cfg(unix)]
-pub(super) fn hangup() -> std::io::Result<Hangup> {
-    use tokio::signal::unix::{SignalKind, signal};
-    signal(SignalKind::hangup()).map(Hangup)
+/// Resolves when the process is asked to end: Ctrl-C.
+#[cfg(not(unix))]
+pub(super) struct End;
+
+#[cfg(not(unix))]
+impl End {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) async fn come(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Nothing tells it.
 #[cfg(not(unix))]
-pub(super) struct Hangup;
+pub(super) struct Told;
 
 #[cfg(not(unix))]
-impl Hangup {
-    pub(super) async fn next(&mut self) {
-        std::future::pending::<()>().await;
+impl Told {
+    fn hangup() -> io::Result<Self> {
+        Ok(Self)
     }
-}
 
-#[cfg(not(unix))]
-pub(super) fn hangup() -> std::io::Result<Hangup> {
-    Ok(Hangup)
-}
-
-/// Resolves when the process is asked to end: Ctrl-C.
-#[cfg(not(unix))]
-pub(super) struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+    fn copy() -> io::Result<Self> {
         Ok(Self)
     }
 
     pub(super) async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        std::future::pending::<()>().await;
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use dps_core::Provisioner;
 use dps_core::id::IdScope;
 use dps_core::seal::SealedStore;
-use dps_core::store::Store;
+use dps_core::store::{BoxError, Store};
+use dps_core::time::{Clock, SystemClock};
+use dps_examples::config::{Backup, Backups};
 use dps_examples::place::with_causes;
 use dps_keys_file::KeyFile;
 
-use crate::signals::hangup;
+use crate::signals::Told;
 
 /// How often places that devices have left are looked after.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -66,16 +68,34 @@ pub(super) async fn reseal(store: Option<&SealedStore<Arc<dyn Store>>>, scopes: 
 }
 
 /// Reads the file of keys again whenever the process is told to. Never ends.
-pub(super) async fn reread(keys: Option<&KeyFile>) {
-    let Some(keys) = keys else {
-        return std::future::pending().await;
-    };
-    let Ok(mut hangup) = hangup() else { return };
+pub(super) async fn reread(keys: Option<&KeyFile>, mut hangup: Told) {
     loop {
         hangup.next().await;
-        match keys.reload() {
-            Ok(()) => tracing::info!("keys read"),
-            Err(error) => tracing::error!(error = with_causes(&error), "keys stay as they were"),
+        match keys.map(KeyFile::reload) {
+            None => tracing::warn!("there is no [seal], and so no keys to read"),
+            Some(Ok(())) => tracing::info!("keys read"),
+            Some(Err(error)) => {
+                tracing::error!(error = with_causes(&error), "keys stay as they were");
+            }
+        }
+    }
+}
+
+/// Copies the file of the records whenever the process is told to. Never ends.
+pub(super) async fn copy(backups: Option<Backups>, mut told: Told) {
+    loop {
+        told.next().await;
+        let Some(backups) = backups.clone() else {
+            tracing::warn!("there is no [store] backups, and so nowhere to copy the records to");
+            continue;
+        };
+        let now = SystemClock.now();
+        let copied = tokio::task::spawn_blocking(move || backups.add(now)).await;
+        match copied.map_err(BoxError::from).flatten() {
+            Ok(Backup { path, records }) => {
+                tracing::info!(path = %path.display(), records, "records copied");
+            }
+            Err(error) => tracing::error!(error = with_causes(&*error), "no copy of the records"),
         }
     }
 }

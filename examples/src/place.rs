@@ -86,7 +86,11 @@ impl Place {
 }
 
 impl FilePlace {
-    fn open(&self) -> Result<RedbStore, BoxError> {
+    /// Opens the file. Blocks the thread.
+    ///
+    /// # Errors
+    /// It is not ours, of a later version, or somebody else has it.
+    pub fn open(&self) -> Result<RedbStore, BoxError> {
         let path = self.path.display().to_string();
         let builder = RedbStore::builder().on_repair(move |done| {
             let percent = (done * 100.0).round();

@@ -40,6 +40,7 @@ pub(super) struct ListenTable {
 pub(super) struct StoreTable {
     pub(super) path: Option<PathBuf>,
     pub(super) cache_mib: Option<NonZeroU32>,
+    pub(super) backups: Option<PathBuf>,
     pub(super) postgres: Option<Secret>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) connections: Option<NonZeroU32>,

@@ -29,7 +29,7 @@ use dps_core::time::Timestamp;
 use dps_transport::ServerTls;
 
 pub use self::openid::Providers;
-pub use self::store::{Opened, Records};
+pub use self::store::{Backup, Backups, Opened, Records};
 
 /// The longest grace time, in milliseconds: well below the ten seconds after which an answer is 503.
 const MAX_GRACE_MS: u64 = 5_000;

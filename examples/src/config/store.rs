@@ -1,13 +1,16 @@
 //! Where records are kept.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dps_core::crypto::AWS_LC;
 use dps_core::seal::SealedStore;
 use dps_core::store::{BoxError, Store};
+use dps_core::time::Timestamp;
 use dps_keys_file::KeyFile;
 use dps_store_postgres::Config;
+use dps_store_redb::RedbStore;
 
 use super::file::{SealTable, StoreTable};
 use super::{Complaint, Context};
@@ -22,6 +25,8 @@ pub struct Records {
     pub place: Place,
     /// The keys that values are sealed with, if they are.
     pub keys: Option<Arc<KeyFile>>,
+    /// The folder for copies of a file, if there may be any.
+    pub backups: Option<PathBuf>,
 }
 
 /// A store that is open.
@@ -31,6 +36,42 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// The same, if what is in it is sealed.
     pub sealed: Option<SealedStore<Arc<dyn Store>>>,
+    /// The way to copies, if it is a file and a folder was named.
+    pub backups: Option<Backups>,
+}
+
+/// Copies of a file of records in a folder.
+#[derive(Clone, Debug)]
+pub struct Backups {
+    store: RedbStore,
+    folder: PathBuf,
+}
+
+/// A copy that was made.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How many records are in it.
+    pub records: u64,
+}
+
+impl Backups {
+    /// Makes one more, named by the time. Blocks the thread until it is done.
+    ///
+    /// # Errors
+    /// It cannot be written, or the records cannot be read.
+    pub fn add(&self, now: Timestamp) -> Result<Backup, BoxError> {
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        // Some file systems take no colons.
+        let name = format!("dps-{now}.redb").replace(':', "");
+        let path = self.folder.join(name);
+        let records = self.store.backup(&path);
+        let records =
+            records.map_err(|error| format!("{}: {}", path.display(), with_causes(&error)))?;
+        Ok(Backup { path, records })
+    }
 }
 
 impl Records {
@@ -39,16 +80,29 @@ impl Records {
     /// # Errors
     /// It is not there, not ours, of a later version, or somebody else has it.
     pub async fn open(&self) -> Result<Opened, BoxError> {
-        let store = self.place.open().await?;
-        let Some(keys) = &self.keys else {
-            let sealed = None;
-            return Ok(Opened { store, sealed });
+        let (store, backups): (Arc<dyn Store>, _) = match &self.place {
+            Place::File(file) => {
+                let store = file.open()?;
+                let folder = self.backups.clone();
+                let backups = folder.map(|folder| Backups {
+                    store: store.clone(),
+                    folder,
+                });
+                (Arc::new(store), backups)
+            }
+            place => (place.open().await?, None),
         };
-        let sealed = SealedStore::new(store, Arc::clone(keys) as _, AWS_LC)?;
-        Ok(Opened {
-            store: Arc::new(sealed.clone()),
-            sealed: Some(sealed),
-        })
+        let mut opened = Opened {
+            store,
+            sealed: None,
+            backups,
+        };
+        if let Some(keys) = &self.keys {
+            let sealed = SealedStore::new(opened.store, Arc::clone(keys) as _, AWS_LC)?;
+            opened.store = Arc::new(sealed.clone());
+            opened.sealed = Some(sealed);
+        }
+        Ok(opened)
     }
 }
 
@@ -70,6 +124,7 @@ pub(super) fn read(
     Ok(Records {
         place: place(context, table)?,
         keys: keys.transpose()?.map(Arc::new),
+        backups: table.backups.as_deref().map(|path| context.beside(path)),
     })
 }
 
@@ -92,6 +147,7 @@ fn place(context: &Context<'_>, table: &StoreTable) -> Result<Place, Complaint> 
     };
     for (name, said, of) in [
         ("cache_mib", table.cache_mib.is_some(), "path"),
+        ("backups", table.backups.is_some(), "path"),
         ("password_file", table.password_file.is_some(), "postgres"),
         ("connections", table.connections.is_some(), "postgres"),
         ("pooler", table.pooler, "postgres"),
@@ -117,7 +173,7 @@ fn place(context: &Context<'_>, table: &StoreTable) -> Result<Place, Complaint> 
             let what = format!("{}: {what}", path.display());
             context.complaint("store.password_file", what)
         };
-        let read = std::fs::read_to_string(context.beside(path));
+        let read = fs::read_to_string(context.beside(path));
         let text = read.map_err(|error| complaint(error.to_string()))?;
         // Editors end the last line.
         let password = text.strip_suffix('\n').unwrap_or(&text);

@@ -65,6 +65,10 @@ fn records_are_kept_in_one_place_and_its_settings_are_those_of_that() {
             "store.connections: is for postgres, and records are kept by path",
         ),
         (
+            "memory = true\nbackups = \"here\"",
+            "store.backups: is for path, and records are kept by memory",
+        ),
+        (
             "memory = true\npooler = true",
             "store.pooler: is for postgres, and records are kept by memory",
         ),

@@ -1,5 +1,6 @@
 //! What is still there when the example server comes back.
 
+use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -221,7 +222,7 @@ async fn a_sealed_store_shows_nothing_and_opens_with_its_keys_alone() {
     let running = Running::start(&folder);
     assert_eq!(told(&folder, &running, &press(1)).await, 202);
     running.signal("TERM");
-    let file = std::fs::read(folder.config().with_file_name("dps.redb")).unwrap();
+    let file = fs::read(folder.config().with_file_name("dps.redb")).unwrap();
     let shows = |word: &str| {
         file.windows(word.len())
             .any(|bytes| bytes == word.as_bytes())
@@ -281,6 +282,46 @@ async fn keys_are_turned_while_devices_register() {
     // The old key is needed no more.
     folder.secret("keys.txt", &second);
     let running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, &press(1)).await, 202);
+    running.signal("TERM");
+}
+
+#[tokio::test]
+async fn a_copy_is_made_while_devices_register() {
+    let folder = Folder::new();
+    let text = SOUND.replace("memory = true", "path = \"dps.redb\"\nbackups = \"copies\"");
+    folder.write("serve.toml", &text);
+    let mut running = Running::start(&folder);
+    assert_eq!(told(&folder, &running, &press(1)).await, 202);
+    running.tell("USR1");
+    running.hear("records copied");
+    assert_eq!(told(&folder, &running, &press(2)).await, 202);
+    running.signal("KILL");
+
+    let copies = folder.config().with_file_name("copies");
+    let copies: Vec<_> = fs::read_dir(copies).unwrap().collect();
+    let [Ok(copy)] = copies.as_slice() else {
+        panic!("{copies:?}")
+    };
+    let name = copy.file_name().into_string().unwrap();
+    assert_eq!(
+        name.len(),
+        "dps-2026-11-21T201500.0000000Z.redb".len(),
+        "{name}"
+    );
+    fs::rename(copy.path(), folder.config().with_file_name("dps.redb")).unwrap();
+    let there = admin(&folder).registration(&id(&press(1))).await.unwrap();
+    assert!(there.is_some(), "it is as it was when it was asked for");
+    let later = admin(&folder).registration(&id(&press(2))).await.unwrap();
+    assert!(later.is_none());
+}
+
+#[tokio::test]
+async fn a_copy_that_nobody_said_where_to_put_is_none_and_ends_nothing() {
+    let folder = on_file();
+    let mut running = Running::start(&folder);
+    running.tell("USR1");
+    running.hear("there is no [store] backups");
     assert_eq!(told(&folder, &running, &press(1)).await, 202);
     running.signal("TERM");
 }
