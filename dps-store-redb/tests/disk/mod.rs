@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use dps_testkit::run::Dice;
 use parking_lot::Mutex;
 use redb::StorageBackend;
 
@@ -55,7 +56,7 @@ struct State {
     plugged: usize,
     /// It says that it has synced, and has not.
     lies: bool,
-    random: Random,
+    dice: Dice,
 }
 
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl Disk {
     /// An empty one, on which the same things are lost for the same seed.
     pub(crate) fn new(seed: u64) -> Self {
         let disk = Self::default();
-        disk.0.lock().random = Random(seed);
+        disk.0.lock().dice = Dice::new(seed);
         disk
     }
 
@@ -109,7 +110,7 @@ impl Disk {
 
     /// Loses other things from now on.
     pub(crate) fn reseed(&self, seed: u64) {
-        self.0.lock().random = Random(seed);
+        self.0.lock().dice = Dice::new(seed);
     }
 
     /// Lets `fault` happen at the `nth` effect from now on, counted from 1.
@@ -162,9 +163,9 @@ impl State {
             match effect {
                 // Half of the writes arrive whole or not at all, the others in part.
                 Effect::Write(at, data) => {
-                    let fate = self.random.below(4);
+                    let fate = self.dice.below(4);
                     for (nth, sector) in data.chunks(SECTOR).enumerate() {
-                        let arrives = fate == 0 || fate > 1 && self.random.below(2) == 0;
+                        let arrives = fate == 0 || fate > 1 && self.dice.below(2) == 0;
                         let at = at + nth * SECTOR;
                         if arrives && at + sector.len() <= self.now.len() {
                             self.now[at..at + sector.len()].copy_from_slice(sector);
@@ -173,7 +174,7 @@ impl State {
                 }
                 // A file may have its new length without what was written into it.
                 Effect::Length(length) => {
-                    if self.random.below(2) == 0 {
+                    if self.dice.below(2) == 0 {
                         self.now.resize(length, 0);
                     }
                 }
@@ -264,23 +265,5 @@ impl StorageBackend for Plug {
             state.now[at..at + data.len()].copy_from_slice(data);
             state.pending.push(Effect::Write(at, data.to_vec()));
         })
-    }
-}
-
-/// Numbers that come again for the same seed (splitmix64, by Sebastiano Vigna).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }

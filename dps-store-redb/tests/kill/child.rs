@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use dps_core::store::{Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write};
 use dps_store_redb::RedbStore;
 use dps_testkit::outage::{Journal, Town};
-use dps_testkit::run::block_on;
+use dps_testkit::run::{Dice, block_on};
 
 use crate::lazy::Lazy;
 
@@ -110,11 +110,11 @@ pub(crate) fn live() {
     let ready = Once::new();
     thread::scope(|scope| {
         for nth in 0..AT_ONCE {
-            let mut random = Random(life.seed ^ nth as u64);
+            let mut dice = Dice::new(life.seed ^ nth as u64);
             let (town, ready) = (&town, &ready);
             scope.spawn(move || {
                 loop {
-                    let device = nth * EACH + random.below(EACH as u64) as usize;
+                    let device = nth * EACH + dice.place(EACH);
                     if let Err(why) = block_on(town.register(device)) {
                         println!("{why}");
                         std::process::exit(1);
@@ -148,22 +148,5 @@ impl Store for Noted {
 
     async fn scan(&self, scan: &Scan) -> Result<Page, StoreError> {
         self.store.scan(scan).await
-    }
-}
-
-/// Numbers that come again for the same seed (splitmix64, by Sebastiano Vigna).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
     }
 }

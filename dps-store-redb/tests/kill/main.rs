@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 
 use dps_store_redb::RedbStore;
 use dps_testkit::outage::{Journal, Town};
-use dps_testkit::run::block_on;
+use dps_testkit::run::{Dice, block_on};
 
-use self::child::{CHILD, Life, Random};
+use self::child::{CHILD, Life};
 
 /// How many rounds without `DPS_KILL_ROUNDS`.
 const ROUNDS: u64 = 50;
@@ -76,7 +76,7 @@ struct Tally {
 fn kill_again_and_again(test: &str, rounds: u64, seed: u64, lies: bool) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let mut random = Random(seed);
+    let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
     let mut before = 0;
     let begun = Instant::now();
@@ -85,7 +85,7 @@ fn kill_again_and_again(test: &str, rounds: u64, seed: u64, lies: bool) -> Resul
             test,
             folder,
             round,
-            &mut random,
+            &mut dice,
             lies,
             &mut tally,
             &mut before,
@@ -108,7 +108,7 @@ fn round_of(
     test: &str,
     folder: &Path,
     round: u64,
-    random: &mut Random,
+    dice: &mut Dice,
     lies: bool,
     tally: &mut Tally,
     before: &mut u64,
@@ -116,15 +116,15 @@ fn round_of(
     let life = Life {
         folder: folder.to_owned(),
         round,
-        seed: random.next(),
+        seed: dice.draw(),
         lies,
     };
     let mut child = start(test, &life);
     // Now and then it is killed before, while it opens the file, repairs it, or writes its configuration.
     let ready = round % 8 != 5;
     let moment = match ready {
-        true => Duration::from_micros(random.below(250_000)),
-        false => Duration::from_micros(random.below(40_000)),
+        true => Duration::from_micros(dice.below(250_000)),
+        false => Duration::from_micros(dice.below(40_000)),
     };
     let died = wait_or_die(&mut child, ready, moment);
     child.kill().unwrap();
@@ -144,7 +144,7 @@ fn round_of(
 
     let journal = Arc::new(journal);
     let store = RedbStore::open(life.records()).map_err(|error| format!("{error:?}"))?;
-    let town = Town::new(Arc::new(store), Arc::clone(&journal), random.next());
+    let town = Town::new(Arc::new(store), Arc::clone(&journal), dice.draw());
     block_on(async {
         town.check_promises().await?;
         // Most go on from what the last one left; some see that it all comes to a good end.

@@ -1,7 +1,7 @@
 //! Dying at a chosen effect.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -16,6 +16,8 @@ use dps_core::store::{
     Change, Key, Page, Scan, Shard, Store, StoreError, Version, Versioned, Write,
 };
 use parking_lot::Mutex;
+
+use crate::run::give_way;
 
 /// Whether the effect that is died at has taken hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,15 +115,10 @@ impl Fuse {
     }
 
     async fn give_way(&self) {
-        let mut given = !self.0.lock().yields;
-        poll_fn(|cx| {
-            if std::mem::replace(&mut given, true) {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        let yields = self.0.lock().yields;
+        if yields {
+            give_way().await;
+        }
         self.while_alive().await;
     }
 }

@@ -15,6 +15,7 @@ use super::Make;
 use super::beneath::sweep_beneath;
 use super::fuse::{Mood, When};
 use super::world::{Broken, HUBS, Told, WITH_TPM, World, auth, initial_twin, reported};
+use crate::run::Dice;
 
 const MOVE_WITH_DATA: ReprovisionPolicy = ReprovisionPolicy {
     update_hub: true,
@@ -448,7 +449,7 @@ pub fn race_of_three_workers(make: &dyn Make) -> Result<(), Broken> {
 /// Says in which interleaving what went wrong.
 pub fn race_of_three_workers_in(ways: u64, make: &dyn Make) -> Result<(), Broken> {
     for seed in 0..ways {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let world = World::new(make.make());
         world.enroll(Policy::Custom, &[], MOVE_WITH_DATA);
         let (told, first) = world.only_ask("before");
@@ -462,13 +463,13 @@ pub fn race_of_three_workers_in(ways: u64, make: &dyn Make) -> Result<(), Broken
         }
         world.fuse.interleave(true);
         // One run in four lives to its end; the others die somewhere.
-        if dice.throw(4) > 0 {
-            let when = if dice.throw(2) == 0 {
+        if dice.place(4) > 0 {
+            let when = if dice.place(2) == 0 {
                 When::Before
             } else {
                 When::After
             };
-            world.fuse.arm(1 + dice.throw(9), when);
+            world.fuse.arm(1 + dice.place(9), when);
         }
         interleave(workers, &world, &mut dice);
         world.fuse.disarm();
@@ -502,24 +503,11 @@ fn interleave(workers: Vec<Work>, world: &World, dice: &mut Dice) {
     }
     let mut cx = Context::from_waker(Waker::noop());
     while !running.is_empty() && !world.fuse.is_blown() {
-        let nth = dice.throw(running.len());
+        let nth = dice.place(running.len());
         if let Some(worker) = running.get_mut(nth)
             && let Poll::Ready(_) = worker.as_mut().poll(&mut cx)
         {
             drop(running.swap_remove(nth));
         }
-    }
-}
-
-/// Numbers that look random and come again (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % sides.max(1) as u64).unwrap_or(0)
     }
 }

@@ -2,7 +2,6 @@
 
 mod flawed;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +9,7 @@ use dps_core::store::{Store, Table};
 use dps_testkit::store::{Fixture, all};
 
 use self::flawed::{Flaw, Flawed};
+use crate::{failed, must_fail};
 
 #[async_trait]
 impl Fixture for Flaw {
@@ -20,28 +20,13 @@ impl Fixture for Flaw {
     }
 }
 
-/// The duties that `flaw` fails.
-fn failed(flaw: Flaw) -> Vec<&'static str> {
-    all::<Flaw>()
-        .into_iter()
-        .filter(|(_, duty)| catch_unwind(AssertUnwindSafe(|| duty(&flaw))).is_err())
-        .map(|(name, _)| name)
-        .collect()
-}
-
 fn fails(flaw: Flaw, duties: &[&str]) {
-    let failed = failed(flaw);
-    for duty in duties {
-        assert!(
-            failed.contains(duty),
-            "{flaw:?} passes {duty}; it fails {failed:?}"
-        );
-    }
+    must_fail(all(), &flaw, duties);
 }
 
 #[test]
 fn a_store_without_flaws_fails_nothing() {
-    assert_eq!(failed(Flaw::None), [""; 0]);
+    assert_eq!(failed(all(), &Flaw::None), [""; 0]);
     // Tables the suite goes through.
     assert_eq!(Table::ALL.len(), 9);
 }
@@ -143,7 +128,7 @@ fn a_store_that_refuses_neighbours_is_found() {
 
 #[test]
 fn a_store_that_checks_and_writes_in_two_steps_is_found() {
-    let failed = failed(Flaw::ChecksThenWrites);
+    let failed = failed(all(), &Flaw::ChecksThenWrites);
     let together = [
         "five_workers_with_ten_increments_each_make_fifty",
         "of_many_who_create_a_record_one_succeeds",

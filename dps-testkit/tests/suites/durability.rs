@@ -1,10 +1,7 @@
 //! The durability suite finds what is wrong with a store that outlives its process.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +9,10 @@ use dps_core::store::{
     Change, Expect, Key, Page, Scan, Shard, Store, StoreError, Table, Version, Versioned, Write,
 };
 use dps_testkit::durability::{Fixture, all};
+use dps_testkit::run::give_way;
 use parking_lot::Mutex;
+
+use crate::{failed, must_fail};
 
 /// What goes wrong in a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,19 +139,6 @@ impl OnDisk {
     }
 }
 
-/// Is not done when it is polled first.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 #[async_trait]
 impl Fixture for Flaw {
     type Place = Arc<Mutex<Disk>>;
@@ -207,23 +194,8 @@ impl Fixture for Flaw {
     }
 }
 
-/// The duties that `flaw` fails.
-fn failed(flaw: Flaw) -> Vec<&'static str> {
-    all::<Flaw>()
-        .into_iter()
-        .filter(|(_, duty)| catch_unwind(AssertUnwindSafe(|| duty(&flaw))).is_err())
-        .map(|(name, _)| name)
-        .collect()
-}
-
 fn fails(flaw: Flaw, duties: &[&str]) {
-    let failed = failed(flaw);
-    for duty in duties {
-        assert!(
-            failed.contains(duty),
-            "{flaw:?} passes {duty}; it fails {failed:?}"
-        );
-    }
+    must_fail(all(), &flaw, duties);
 }
 
 const EACH: &str = "every_commit_is_there_after_each_crash";
@@ -239,7 +211,7 @@ const HISTORY: &str = "any_history_with_crashes_agrees_with_a_model";
 
 #[test]
 fn a_store_without_flaws_fails_nothing() {
-    assert_eq!(failed(Flaw::None), [""; 0]);
+    assert_eq!(failed(all(), &Flaw::None), [""; 0]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Stores in memory with one flaw each.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +11,7 @@ use dps_core::store::{
     Versioned, Write,
 };
 use dps_store_memory::MemoryStore;
+use dps_testkit::run::give_way;
 
 /// What a store gets wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,19 +259,6 @@ fn next(prefix: &str) -> Option<String> {
     let last = chars.pop()?;
     chars.push(char::from_u32(last as u32 + 1)?);
     Some(chars.into_iter().collect())
-}
-
-/// Is not done when it is polled first.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn kept(write: &Write) -> Write {
