@@ -9,21 +9,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Duties by name.
 type All<F> = Vec<(&'static str, fn(&F))>;
 
-/// The duties of `all` that `flaw` fails.
-fn failed<F>(all: All<F>, flaw: &F) -> Vec<&'static str> {
-    all.into_iter()
+/// Which of the duties `flaw` fails.
+fn failed<F>(duties: All<F>, flaw: &F) -> Vec<&'static str> {
+    duties
+        .into_iter()
         .filter(|(_, duty)| catch_unwind(AssertUnwindSafe(|| duty(flaw))).is_err())
         .map(|(name, _)| name)
         .collect()
 }
 
-/// That `flaw` fails these of `all`, and maybe more.
+/// Those of `all` with these names.
+fn named<F>(all: All<F>, names: &[&str]) -> All<F> {
+    let found: All<F> = all
+        .into_iter()
+        .filter(|(name, _)| names.contains(name))
+        .collect();
+    assert_eq!(found.len(), names.len(), "not all of {names:?} are duties");
+    found
+}
+
+/// That `flaw` fails all of these.
 fn must_fail<F: Debug>(all: All<F>, flaw: &F, duties: &[&str]) {
-    let failed = failed(all, flaw);
+    let failed = failed(named(all, duties), flaw);
     for duty in duties {
-        assert!(
-            failed.contains(duty),
-            "{flaw:?} passes {duty}; it fails {failed:?}"
-        );
+        assert!(failed.contains(duty), "{flaw:?} passes {duty}");
     }
 }
