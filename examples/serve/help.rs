@@ -27,7 +27,7 @@ What may be left out, with its default; the first at the top, the others where t
                                     on the port of HTTPS unless said, where all their clients look
   cache_mib = 256                   [store], path: memory for pages of the file
   backups = "backups"               [store], path: a folder, made if it is not there, into which SIGUSR1
-                                    copies the file while it is used; not copied unless said
+                                    makes a backup while the file is used; none unless said
   password_file = "db.password"     [store], postgres: its text is the password, which then need not be
                                     in the URL; nor need it with the variable PGPASSWORD
   connections = 8                   [store], postgres: how many this process has open; half for commits

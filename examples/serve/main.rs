@@ -51,7 +51,7 @@ use self::demo_policy::SpreadAndEcho;
 use self::fill::{fill, rehearse};
 use self::help::HELP;
 use self::signals::Signals;
-use self::upkeep::{copy, reread, reseal, sweep};
+use self::upkeep::{back_up, reread, reseal, sweep};
 
 /// Where to listen: its name in the configuration, what is spoken, what to agree on, and the address.
 type Wanted = (
@@ -72,7 +72,7 @@ const RECENT_EVENTS: usize = 10_000;
 ///
 /// Prints one line for each listener once it accepts connections, and logs to stderr (RUST_LOG=debug
 /// for every decision). SIGTERM and SIGINT let requests in flight end; SIGHUP reads the keys of [seal]
-/// again, and SIGUSR1 copies the file of the records. Records are kept where the configuration says.
+/// again, and SIGUSR1 makes a backup of a file. Records are kept where the configuration says.
 /// Hubs are fakes in memory: no real hub is called.
 #[derive(Debug, Parser)]
 #[command(name = "serve", after_help = HELP)]
@@ -212,7 +212,7 @@ async fn run(arguments: &Arguments) -> Result<(), BoxError> {
             sweep(&service, &scopes),
             reseal(resealed.as_ref(), &scopes),
             reread(config.records.keys.as_deref(), signals.hangup),
-            copy(backups, signals.copy),
+            back_up(backups, signals.backup),
         )
     };
     tokio::select! {

@@ -7,8 +7,8 @@ pub(super) struct Signals {
     pub(super) end: End,
     /// A file has changed: SIGHUP.
     pub(super) hangup: Told,
-    /// A copy of the records is wanted: SIGUSR1.
-    pub(super) copy: Told,
+    /// A backup is wanted: SIGUSR1.
+    pub(super) backup: Told,
 }
 
 impl Signals {
@@ -16,7 +16,7 @@ impl Signals {
         Ok(Self {
             end: End::new()?,
             hangup: Told::hangup()?,
-            copy: Told::copy()?,
+            backup: Told::backup()?,
         })
     }
 }
@@ -55,7 +55,7 @@ impl Told {
         signal(SignalKind::hangup()).map(Self)
     }
 
-    fn copy() -> io::Result<Self> {
+    fn backup() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         signal(SignalKind::user_defined1()).map(Self)
     }
@@ -94,7 +94,7 @@ impl Told {
         Ok(Self)
     }
 
-    fn copy() -> io::Result<Self> {
+    fn backup() -> io::Result<Self> {
         Ok(Self)
     }
 

@@ -81,21 +81,21 @@ pub(super) async fn reread(keys: Option<&KeyFile>, mut hangup: Told) {
     }
 }
 
-/// Copies the file of the records whenever the process is told to. Never ends.
-pub(super) async fn copy(backups: Option<Backups>, mut told: Told) {
+/// Makes a backup whenever the process is told to. Never ends.
+pub(super) async fn back_up(backups: Option<Backups>, mut told: Told) {
     loop {
         told.next().await;
         let Some(backups) = backups.clone() else {
-            tracing::warn!("there is no [store] backups, and so nowhere to copy the records to");
+            tracing::warn!("no backup was made: no [store] backups says where");
             continue;
         };
         let now = SystemClock.now();
-        let copied = tokio::task::spawn_blocking(move || backups.add(now)).await;
-        match copied.map_err(BoxError::from).flatten() {
+        let made = tokio::task::spawn_blocking(move || backups.add(now)).await;
+        match made.map_err(BoxError::from).flatten() {
             Ok(Backup { path, records }) => {
-                tracing::info!(path = %path.display(), records, "records copied");
+                tracing::info!(path = %path.display(), records, "backup made");
             }
-            Err(error) => tracing::error!(error = with_causes(&*error), "no copy of the records"),
+            Err(error) => tracing::error!(error = with_causes(&*error), "no backup was made"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// `scheme://user:password@host:port/database?options`, of which everything but the host may be missing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Url<'a> {
     scheme: &'a str,
     user: Option<(&'a str, &'a str)>,

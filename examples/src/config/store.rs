@@ -25,7 +25,7 @@ pub struct Records {
     pub place: Place,
     /// The keys that values are sealed with, if they are.
     pub keys: Option<Arc<KeyFile>>,
-    /// The folder for copies of a file, if there may be any.
+    /// The folder for backups of a file, if there may be any.
     pub backups: Option<PathBuf>,
 }
 
@@ -36,18 +36,18 @@ pub struct Opened {
     pub store: Arc<dyn Store>,
     /// The same, if what is in it is sealed.
     pub sealed: Option<SealedStore<Arc<dyn Store>>>,
-    /// The way to copies, if it is a file and a folder was named.
+    /// What makes backups, if it is a file and a folder was named.
     pub backups: Option<Backups>,
 }
 
-/// Copies of a file of records in a folder.
+/// Backups of a file of records, in a folder.
 #[derive(Clone, Debug)]
 pub struct Backups {
     store: RedbStore,
     folder: PathBuf,
 }
 
-/// A copy that was made.
+/// One that was made.
 #[derive(Clone, Debug)]
 pub struct Backup {
     /// Where it is.

@@ -287,29 +287,32 @@ async fn keys_are_turned_while_devices_register() {
 }
 
 #[tokio::test]
-async fn a_copy_is_made_while_devices_register() {
+async fn a_backup_is_made_while_devices_register() {
     let folder = Folder::new();
-    let text = SOUND.replace("memory = true", "path = \"dps.redb\"\nbackups = \"copies\"");
+    let text = SOUND.replace(
+        "memory = true",
+        "path = \"dps.redb\"\nbackups = \"backups\"",
+    );
     folder.write("serve.toml", &text);
     let mut running = Running::start(&folder);
     assert_eq!(told(&folder, &running, &press(1)).await, 202);
     running.tell("USR1");
-    running.hear("records copied");
+    running.hear("backup made");
     assert_eq!(told(&folder, &running, &press(2)).await, 202);
     running.signal("KILL");
 
-    let copies = folder.config().with_file_name("copies");
-    let copies: Vec<_> = fs::read_dir(copies).unwrap().collect();
-    let [Ok(copy)] = copies.as_slice() else {
-        panic!("{copies:?}")
+    let backups = folder.config().with_file_name("backups");
+    let backups: Vec<_> = fs::read_dir(backups).unwrap().collect();
+    let [Ok(backup)] = backups.as_slice() else {
+        panic!("{backups:?}")
     };
-    let name = copy.file_name().into_string().unwrap();
+    let name = backup.file_name().into_string().unwrap();
     assert_eq!(
         name.len(),
         "dps-2026-11-21T201500.0000000Z.redb".len(),
         "{name}"
     );
-    fs::rename(copy.path(), folder.config().with_file_name("dps.redb")).unwrap();
+    fs::rename(backup.path(), folder.config().with_file_name("dps.redb")).unwrap();
     let there = admin(&folder).registration(&id(&press(1))).await.unwrap();
     assert!(there.is_some(), "it is as it was when it was asked for");
     let later = admin(&folder).registration(&id(&press(2))).await.unwrap();
@@ -317,11 +320,11 @@ async fn a_copy_is_made_while_devices_register() {
 }
 
 #[tokio::test]
-async fn a_copy_that_nobody_said_where_to_put_is_none_and_ends_nothing() {
+async fn a_backup_that_nobody_said_where_to_put_is_none_and_ends_nothing() {
     let folder = on_file();
     let mut running = Running::start(&folder);
     running.tell("USR1");
-    running.hear("there is no [store] backups");
+    running.hear("no [store] backups says where");
     assert_eq!(told(&folder, &running, &press(1)).await, 202);
     running.signal("TERM");
 }
