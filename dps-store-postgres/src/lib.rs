@@ -78,7 +78,9 @@
 //! | in addition on one server: `unnest` of several arrays `WITH ORDINALITY`, `WITH` of writing statements | all |
 //!
 //! The store suite passes on PostgreSQL 15, through PgBouncer 1.18, and on Citus 13.2 with two workers (`tests/citus.rs`).
-//! CockroachDB and YugabyteDB document all that the table names; the suite has not been run on them.
+//! It has not been run on CockroachDB and YugabyteDB. On Citus each statement costs much more: measured once, with 64
+//! devices at once, a registration took 1.6 ms of its servers' processor time, and 75 µs of one PostgreSQL's. It is for
+//! records that one server cannot hold.
 //!
 //! No sequence, no advisory lock, no function of one's own, no trigger, no collation. Ids are `bytea`, which every database
 //! orders by bytes, whatever its encoding and locale; CockroachDB has no columns with `COLLATE "C"`

@@ -73,7 +73,7 @@ pub(crate) fn run(quick: bool, folder: &Path) -> io::Result<()> {
     many.look_up(times, 0);
     let usual = Spread::of((1..=rounds).map(|round| at(&many.look_up(times, round), 0.5) * 1e3));
     println!(
-        "with a cache of 256 MiB, as it is unless asked for otherwise, and the rest in the system's: {:.1} µs",
+        "with the cache that it has unless asked for another, and the rest in the system's: {:.1} µs",
         usual.median
     );
     Ok(())
